@@ -1,0 +1,181 @@
+/**
+ * Events of the connection.
+ * @typedef {object} Events
+ * @property {import('./connection.js').State} state the state changed
+ * @property {{ session: string | null }} connected
+ * @property {{ code: number, reason: string, error: ConnectionError, retryInMs: number | null }} disconnected
+ *   a socket or an attempt is gone; `retryInMs` is null if that was the last
+ * @property {any} hello what the server told about itself
+ * @property {{ reconnect_after_ms: number }} draining the server stops soon
+ * @property {StarlingError} error the server complained, or sent something wrong, or a method of ours failed
+ * @property {{ topic: string, data: any }} unhandled a notification that no handler wanted
+ * @property {{ direction: 'in' | 'out', data: string | ArrayBuffer | Uint8Array }} frame every frame, for looking on
+ */
+/** A connection to a Helios server that keeps itself alive. */
+export class Starling {
+    /**
+     * @param {string | URL} url where the server is, such as `ws://127.0.0.1:8080/ws`
+     * @param {import('./options.js').PartialOptions} [options]
+     */
+    constructor(url: string | URL, options?: import("./options.js").PartialOptions);
+    options: import("./options.js").Options;
+    codec: {
+        subprotocol: string;
+        encode(message: import("./message.js").Message): string;
+        decode(frame: string | ArrayBuffer): import("./message.js").Decoded;
+    } | {
+        subprotocol: string;
+        encode(message: import("./message.js").Message): Uint8Array;
+        decode(frame: string | ArrayBuffer): import("./message.js").Decoded;
+    };
+    connection: Connection;
+    /** @type {Emitter<Events>} */
+    events: Emitter<Events>;
+    /** What the server told about itself: limits, capabilities, our session. Null until it has. @type {any} */
+    hello: any;
+    requests: Requests;
+    methods: Methods;
+    topics: Topics;
+    /** Messages that wait for a connection. @type {{ send: () => void }[]} */
+    waiting: {
+        send: () => void;
+    }[];
+    /** Aborted when the socket is lost. */
+    life: AbortController;
+    /** @type {Record<'text' | 'json' | 'binary', Set<(value: any) => void>>} */
+    foreign: Record<"text" | "json" | "binary", Set<(value: any) => void>>;
+    heard: number;
+    /** @type {any} */
+    heartbeat: any;
+    /** `disconnected`, `connecting` or `connected`. */
+    get state(): import("./connection.js").State;
+    /**
+     * Connects, and goes on trying as long as `options.reconnect` allows.
+     * @returns {Promise<void>} settles once connected, or once it is given up
+     */
+    connect(): Promise<void>;
+    /**
+     * Closes and stays closed. Requests that wait are cancelled.
+     * @param {number} [code]
+     * @param {string} [reason]
+     */
+    disconnect(code?: number, reason?: string): void;
+    /**
+     * Calls a method of the server.
+     * @param {string} method such as `chat:send`
+     * @param {unknown} [payload] any JSON; with msgpack also bytes
+     * @param {import('./requests.js').RequestOptions} [options]
+     * @returns {Promise<any>} the data of the answer
+     */
+    request(method: string, payload?: unknown, options?: import("./requests.js").RequestOptions): Promise<any>;
+    /**
+     * Tells the server something. Nothing comes back.
+     * @param {string} topic such as `chat:typing`
+     * @param {unknown} [data]
+     * @param {{ queue?: 'wait' | 'fail', peer?: unknown }} [options]
+     */
+    notify(topic: string, data?: unknown, options?: {
+        queue?: "wait" | "fail";
+        peer?: unknown;
+    }): void;
+    /**
+     * Lets the server call a method of ours.
+     * @param {string} name
+     * @param {import('./methods.js').Handler} handler what it returns is the answer; a thrown `{code, message}` is passed on
+     * @returns {() => void} takes the method away
+     */
+    method(name: string, handler: import("./methods.js").Handler): () => void;
+    /**
+     * Handles notifications of the server. Handlers outlive reconnects.
+     * @param {string} pattern a topic, or one with wildcards: `*` is one segment, `**` is one or more
+     * @param {(data: any, context: { topic: string }) => void} handler
+     * @returns {() => void} takes the handler away
+     */
+    on(pattern: string, handler: (data: any, context: {
+        topic: string;
+    }) => void): () => void;
+    /** @param {(text: string) => void} handler gets text that is not JSON */
+    onText(handler: (text: string) => void): () => void;
+    /** @param {(value: any) => void} handler gets JSON that is no message */
+    onJson(handler: (value: any) => void): () => void;
+    /** @param {(bytes: ArrayBuffer) => void} handler gets bytes that are no message */
+    onBinary(handler: (bytes: ArrayBuffer) => void): () => void;
+    /**
+     * Sends a frame as it is, past the protocol.
+     * @param {string | ArrayBuffer | Uint8Array} data
+     */
+    send(data: string | ArrayBuffer | Uint8Array): void;
+    /** @param {'wait' | 'fail'} queue */
+    checkRoom(queue: "wait" | "fail"): void;
+    /** @param {import('./message.js').Message} message */
+    transmit(message: import("./message.js").Message): void;
+    opened(): void;
+    /** @param {Events['disconnected']} event */
+    closed(event: Events["disconnected"]): void;
+    /** Asks for a sign of life after a long silence: a lost network closes nothing by itself. */
+    watch(): void;
+    /** @param {string | ArrayBuffer} data */
+    frame(data: string | ArrayBuffer): void;
+    /** @param {import('./message.js').Message} message */
+    message(message: import("./message.js").Message): void;
+    /** @param {import('./message.js').Notification} notification */
+    notification(notification: import("./message.js").Notification): undefined;
+    /** @param {import('./message.js').Request} request */
+    answer(request: import("./message.js").Request): Promise<void>;
+}
+/**
+ * Events of the connection.
+ */
+export type Events = {
+    /**
+     * the state changed
+     */
+    state: import("./connection.js").State;
+    connected: {
+        session: string | null;
+    };
+    /**
+     *   a socket or an attempt is gone; `retryInMs` is null if that was the last
+     */
+    disconnected: {
+        code: number;
+        reason: string;
+        error: ConnectionError;
+        retryInMs: number | null;
+    };
+    /**
+     * what the server told about itself
+     */
+    hello: any;
+    /**
+     * the server stops soon
+     */
+    draining: {
+        reconnect_after_ms: number;
+    };
+    /**
+     * the server complained, or sent something wrong, or a method of ours failed
+     */
+    error: StarlingError;
+    /**
+     * a notification that no handler wanted
+     */
+    unhandled: {
+        topic: string;
+        data: any;
+    };
+    /**
+     * every frame, for looking on
+     */
+    frame: {
+        direction: "in" | "out";
+        data: string | ArrayBuffer | Uint8Array;
+    };
+};
+import { Connection } from './connection.js';
+import { Emitter } from './emitter.js';
+import { Requests } from './requests.js';
+import { Methods } from './methods.js';
+import { Topics } from './topics.js';
+import { ConnectionError } from './errors.js';
+import { StarlingError } from './errors.js';

@@ -1,0 +1,22 @@
+/**
+ * The codes of the public table, `protocol-spec/errors.json`; a test holds the two together.
+ * @type {Readonly<Record<string, { retryable: boolean }>>}
+ */
+export const ERROR_CODES = Object.freeze({
+  PROTOCOL_VIOLATION: { retryable: false },
+  METHOD_NOT_FOUND: { retryable: false },
+  VALIDATION_ERROR: { retryable: false },
+  METHOD_ERROR: { retryable: false },
+  REQUEST_TIMEOUT: { retryable: true },
+  REQUEST_CANCELLED: { retryable: false },
+  REQUEST_LIMIT_EXCEEDED: { retryable: true },
+  METHOD_BUSY: { retryable: true },
+  RESPONSE_TOO_LARGE: { retryable: false },
+  INTERNAL_ERROR: { retryable: false },
+  SERVER_DRAINING: { retryable: true },
+  PERMISSION_DENIED: { retryable: false },
+  PROXY_FORBIDDEN: { retryable: false },
+  PROXY_ERROR: { retryable: true },
+  PROXY_TIMEOUT: { retryable: true },
+  CONNECTION_LOST: { retryable: true },
+});

@@ -1,0 +1,5 @@
+// The client for browsers, and the common part for Node (see node.js).
+export { Starling } from './starling.js';
+export { ERROR_CODES } from './error-codes.js';
+export { CLOSE_CODES } from './close-codes.js';
+export { CancelledError, ConnectionError, ProtocolError, RequestError, StarlingError, TimeoutError } from './errors.js';

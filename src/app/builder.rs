@@ -1,0 +1,165 @@
+//! The face for programs that embed Helios.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::running::Running;
+use super::start::{self, StartError};
+use crate::base::{Clock, StarlingId};
+use crate::config::Config;
+use crate::dispatch::{
+    Context, IntoReply, MethodError, MethodOptions, RegistryBuilder, Reply, Responder, Starling, TopicEvent,
+};
+use crate::protocol::Payload;
+use crate::starling::{Hooks, ProxyRequest};
+
+/// The entry: `Helios::builder().method("chat:send", handler).start().await`.
+#[derive(Debug)]
+pub struct Helios;
+
+impl Helios {
+    /// A server with default options and without methods of its own.
+    pub fn builder() -> HeliosBuilder {
+        HeliosBuilder {
+            config: Config::default(),
+            clock: Clock::default(),
+            hooks: Hooks::default(),
+            methods: Vec::new(),
+        }
+    }
+}
+
+type Addition = Box<dyn FnOnce(&mut RegistryBuilder)>;
+
+/// A server that is being put together.
+#[must_use]
+pub struct HeliosBuilder {
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+    pub(super) hooks: Hooks,
+    pub(super) methods: Vec<Addition>,
+}
+
+impl HeliosBuilder {
+    /// Sets all options.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the clock, for tests.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Adds a method with default rules. Mistakes in names are told by [`HeliosBuilder::start`].
+    pub fn method<P, R, F, Fut>(self, name: &str, handler: F) -> Self
+    where
+        P: DeserializeOwned + Send + 'static,
+        R: IntoReply + 'static,
+        F: Fn(Context, P) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, MethodError>> + Send + 'static,
+    {
+        self.method_with(name, MethodOptions::default(), handler)
+    }
+
+    /// Adds a method with rules of its own.
+    pub fn method_with<P, R, F, Fut>(self, name: &str, options: MethodOptions, handler: F) -> Self
+    where
+        P: DeserializeOwned + Send + 'static,
+        R: IntoReply + 'static,
+        F: Fn(Context, P) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, MethodError>> + Send + 'static,
+    {
+        let name = name.to_owned();
+        self.add(move |to| {
+            to.method(&name, options, handler);
+        })
+    }
+
+    /// Adds a method that takes bytes and gives bytes, so that nothing is parsed.
+    pub fn passing_method<F, Fut>(self, name: &str, options: MethodOptions, handler: F) -> Self
+    where
+        F: Fn(Context, Option<Payload>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Reply, MethodError>> + Send + 'static,
+    {
+        let name = name.to_owned();
+        self.add(move |to| {
+            to.passing_method(&name, options, handler);
+        })
+    }
+
+    /// Adds a method that answers by itself, maybe before it is done.
+    pub fn raw_method<F, Fut>(self, name: &str, options: MethodOptions, handler: F) -> Self
+    where
+        F: Fn(Context, Option<Payload>, Responder) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let name = name.to_owned();
+        self.add(move |to| {
+            to.raw_method(&name, options, handler);
+        })
+    }
+
+    /// Calls `handler` with notifications of peers whose topic matches: `*` is one segment, `**` any.
+    pub fn topic<F>(self, pattern: &str, handler: F) -> Self
+    where
+        F: Fn(TopicEvent<'_>) + Send + Sync + 'static,
+    {
+        let pattern = pattern.to_owned();
+        self.add(move |to| {
+            to.topic(&pattern, handler);
+        })
+    }
+
+    /// Calls `hook` with text that is not JSON.
+    pub fn on_text(mut self, hook: impl Fn(&Starling, &str) + Send + Sync + 'static) -> Self {
+        self.hooks.on_text = Some(Box::new(hook));
+        self
+    }
+
+    /// Calls `hook` with JSON that does not name the protocol.
+    pub fn on_json(mut self, hook: impl Fn(&Starling, &str) + Send + Sync + 'static) -> Self {
+        self.hooks.on_json = Some(Box::new(hook));
+        self
+    }
+
+    /// Calls `hook` with bytes.
+    pub fn on_binary(mut self, hook: impl Fn(&Starling, &[u8]) + Send + Sync + 'static) -> Self {
+        self.hooks.on_binary = Some(Box::new(hook));
+        self
+    }
+
+    /// Lets `hook` decide who gets a message with `peer`; `None` refuses it.
+    pub fn proxy<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(ProxyRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Option<StarlingId>, MethodError>> + Send + 'static,
+    {
+        self.hooks.proxy = Some(Arc::new(move |request| Box::pin(hook(request))));
+        self
+    }
+
+    /// Starts the server. Needs a running `actix_rt::System`.
+    ///
+    /// # Errors
+    /// If a method has a wrong name, the address is taken or TLS cannot be set up.
+    pub async fn start(self) -> Result<Running, StartError> {
+        start::start(self).await
+    }
+
+    fn add(mut self, addition: impl FnOnce(&mut RegistryBuilder) + 'static) -> Self {
+        self.methods.push(Box::new(addition));
+        self
+    }
+}
+
+impl fmt::Debug for HeliosBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeliosBuilder").field("methods", &self.methods.len()).finish_non_exhaustive()
+    }
+}

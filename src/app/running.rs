@@ -1,0 +1,73 @@
+//! A server at work.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use actix_server::ServerHandle;
+use tokio::task::JoinHandle;
+
+use super::shutdown::{self, Drained};
+use crate::gateway::{Listening, Surroundings};
+use crate::starling::Starlings;
+use crate::telemetry::Metrics;
+
+/// A server that listens. It stops with [`Running::drain`] or [`Running::stop`], not by being dropped.
+#[derive(Debug)]
+pub struct Running {
+    around: Surroundings,
+    address: SocketAddr,
+    handle: ServerHandle,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    pub(super) fn new(around: Surroundings, listening: Listening) -> Self {
+        let Listening { address, handle, server } = listening;
+        Self { around, address, handle, server: actix_rt::spawn(server) }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address of its pages, such as `http://127.0.0.1:8080`.
+    pub fn http_url(&self) -> String {
+        format!("{}://{}", if self.around.options.tls.enabled() { "https" } else { "http" }, self.address)
+    }
+
+    /// The address for sockets, such as `ws://127.0.0.1:8080/ws`.
+    pub fn ws_url(&self) -> String {
+        format!("{}://{}/ws", if self.around.options.tls.enabled() { "wss" } else { "ws" }, self.address)
+    }
+
+    /// Everybody who is connected.
+    pub fn starlings(&self) -> &Starlings {
+        &self.around.starlings
+    }
+
+    /// The metric table.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.around.shared.metrics
+    }
+
+    /// Ends when the server cannot go on: an actor that it depends on has died.
+    pub async fn broken(&self) {
+        self.around.starlings.gone().await;
+    }
+
+    /// Stops in order: no new peers, requests are finished, everybody is told, then closed.
+    pub async fn drain(self) -> Drained {
+        let drained = shutdown::drain(&self.around).await;
+        self.stop().await;
+        drained
+    }
+
+    /// Stops at once.
+    pub async fn stop(self) {
+        self.handle.stop(true).await;
+        if let Ok(Err(error)) = self.server.await {
+            tracing::error!(%error, "the server ended with an error");
+        }
+    }
+}

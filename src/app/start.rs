@@ -1,0 +1,84 @@
+//! From options to a server that listens.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tracing::info;
+
+use super::builder::HeliosBuilder;
+use super::running::Running;
+use crate::base::StarlingId;
+use crate::dispatch::{MethodError, RegistryBuilder, RegistryError};
+use crate::gateway::{self, ServeError, Surroundings};
+use crate::methods::{self, About};
+use crate::protocol::ErrorCode;
+use crate::starling::{ProxyHook, ProxyMode, ProxyRequest, Shared, Starlings};
+use crate::telemetry::Metrics;
+
+/// Why a server did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Methods or topic handlers are wrong.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The address or TLS is wrong.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The data directory cannot be made.
+    #[error("the data directory {} cannot be made", path.display())]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError> {
+    let HeliosBuilder { config, clock, mut hooks, methods: additions } = builder;
+    let metrics = Arc::new(Metrics::new());
+    let path = &config.store.data_dir;
+    std::fs::create_dir_all(path).map_err(|source| StartError::DataDir { path: path.clone(), source })?;
+
+    let about = Arc::new(About::default());
+    let mut registry = RegistryBuilder::new(config.methods.clone(), Arc::clone(&metrics));
+    methods::add_system(&mut registry, &clock, &metrics, &about);
+    if config.demo.enabled {
+        methods::add_demo(&mut registry);
+    }
+    additions.into_iter().for_each(|addition| addition(&mut registry));
+    if hooks.proxy.is_none() && config.connections.proxy == ProxyMode::ById {
+        hooks.proxy = Some(by_id());
+    }
+    about.methods.get_or_init(|| registry.describe());
+    about.proxy.get_or_init(|| hooks.proxy.is_some());
+    let registry = registry.finish()?;
+
+    let options = config.connections.clone();
+    let shared = Arc::new(Shared::new(registry, hooks, metrics, clock, options));
+    let starlings = Starlings::start(&config.connections, &shared);
+    let options = Arc::new(config.gateway.clone());
+    let around = Surroundings { shared, starlings, options, metrics: config.telemetry.metrics };
+    let listening = gateway::listen(&around)?;
+    info!(address = %listening.address, tls = around.options.tls.enabled(), "listening");
+    Ok(Running::new(around, listening))
+}
+
+/// Forwards to the session that `{"starling": "<id>"}` names.
+fn by_id() -> ProxyHook {
+    Arc::new(|request: ProxyRequest| {
+        let id = request.peer.get("starling").and_then(|id| id.as_str()).map(str::parse::<StarlingId>);
+        Box::pin(async move {
+            match id {
+                Some(Ok(id)) => Ok(Some(id)),
+                _ => {
+                    let text = "peer must be {\"starling\": \"<id of a session>\"}";
+                    Err(MethodError::of(ErrorCode::ProxyForbidden, text))
+                }
+            }
+        })
+    })
+}

@@ -1,0 +1,53 @@
+//! The command line: one file for each subcommand, whose doc comment is its help.
+
+mod call;
+mod check_config;
+mod completions;
+mod default_config;
+mod serve;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A realtime backend in one binary: methods, topics and sessions over WebSocket.
+///
+/// Without a subcommand it starts the playground: on loopback only, with methods to try things out and a
+/// page at / to call them from.
+#[derive(Parser, Debug)]
+#[command(name = "helios", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    playground: serve::ServeArgs,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Serve(serve::ServeArgs),
+    CheckConfig(check_config::CheckConfigArgs),
+    DefaultConfig(default_config::DefaultConfigArgs),
+    Call(call::CallArgs),
+    Version(version::VersionArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs the command of this process. The exit code is 0 for success, 1 for failure, 2 for wrong usage.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        None => serve::run(cli.playground, serve::Profile::Playground),
+        Some(Command::Serve(args)) => serve::run(args, serve::Profile::Production),
+        Some(Command::CheckConfig(args)) => check_config::run(&args),
+        Some(Command::DefaultConfig(args)) => default_config::run(&args),
+        Some(Command::Call(args)) => call::run(&args),
+        Some(Command::Version(args)) => version::run(&args),
+        Some(Command::Completions(args)) => completions::run(&args),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

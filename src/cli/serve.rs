@@ -1,0 +1,143 @@
+//! `helios serve`, and `helios` alone.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use toml::Value;
+
+use crate::app::{Drained, Helios, Running};
+use crate::config::{Config, Flag, Sources};
+use crate::telemetry;
+
+/// Starts the server.
+#[derive(Args, Debug, Clone, Default)]
+pub(super) struct ServeArgs {
+    /// Address and port to listen on; ":9000" changes the port alone.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Directory of everything that outlives the process.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Configuration file in TOML; `helios default-config` prints one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Adds the methods of the namespace demo.
+    #[arg(long)]
+    demo: bool,
+}
+
+/// What is assumed when nothing is said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Profile {
+    /// For trying out: page and demo methods on, loopback only.
+    Playground,
+    /// For others to use.
+    Production,
+}
+
+impl ServeArgs {
+    /// As if only `--config` was given.
+    pub(super) fn with_file(config: Option<PathBuf>) -> Self {
+        Self { config, ..Self::default() }
+    }
+
+    /// The configuration that file, environment and flags give together.
+    pub(super) fn sources(self, profile: Profile) -> Sources {
+        let mut base = Config::default();
+        if profile == Profile::Playground {
+            base.gateway.playground = true;
+            base.demo.enabled = true;
+        }
+        let mut flags = Vec::new();
+        let mut flag = |name, key, value: Option<Value>| {
+            flags.extend(value.map(|value| Flag { name, key, value }));
+        };
+        flag("--listen", "gateway.listen", self.listen.map(Value::String));
+        let dir = self.data_dir.map(|dir| Value::String(dir.to_string_lossy().into_owned()));
+        flag("--data-dir", "store.data_dir", dir);
+        flag("--demo", "demo.enabled", self.demo.then_some(Value::Boolean(true)));
+        Sources { base, file: self.config, environment: std::env::vars().collect(), flags }
+    }
+}
+
+pub(super) fn run(args: ServeArgs, profile: Profile) -> anyhow::Result<ExitCode> {
+    let config = args.sources(profile).load()?;
+    let address = config.gateway.listen;
+    if profile == Profile::Playground && !is_loopback(address.ip()) {
+        bail!("the playground listens on loopback only, not on {address}; use `helios serve` to be reached");
+    }
+    telemetry::init_logging(&config.telemetry)?;
+    actix_rt::System::new().block_on(async move {
+        // Before anything is announced, so that a signal right after it is not missed.
+        let mut signals = Signals::new()?;
+        let demo = config.demo.enabled;
+        let playground = config.gateway.playground;
+        let server = Helios::builder().config(config).start().await.context("the server cannot start")?;
+        announce(&server, playground, demo);
+        Ok(work(server, &mut signals).await)
+    })
+}
+
+/// Serves until a signal comes, then drains. A second signal ends it at once.
+async fn work(server: Running, signals: &mut Signals) -> ExitCode {
+    tokio::select! {
+        name = signals.next() => tracing::info!(signal = name, "stopping"),
+        () = server.broken() => {
+            tracing::error!("the table of connections is gone; stopping");
+            server.stop().await;
+            return ExitCode::FAILURE;
+        }
+    }
+    tokio::select! {
+        drained = server.drain() => match drained {
+            Drained::Completely => ExitCode::SUCCESS,
+            Drained::Partly { .. } => ExitCode::FAILURE,
+        },
+        name = signals.next() => {
+            tracing::warn!(signal = name, "stopping at once");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says where everything is, to people; logs say it to machines.
+fn announce(server: &Running, playground: bool, demo: bool) {
+    let http = server.http_url();
+    eprintln!("Helios {} is ready.", env!("CARGO_PKG_VERSION"));
+    if playground {
+        eprintln!("  Playground  {http}/");
+    }
+    eprintln!("  WebSocket   {}", server.ws_url());
+    eprintln!("  Client      {http}/helios.js");
+    eprintln!("  Health      {http}/health  {http}/ready  {http}/metrics");
+    if demo {
+        eprintln!("  Try         helios call demo:echo '{{\"hello\":\"world\"}}' --url {}", server.ws_url());
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let of = |kind| signal(kind).context("signals cannot be awaited");
+        Ok(Self { terminate: of(SignalKind::terminate())?, interrupt: of(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}

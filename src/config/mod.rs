@@ -1,0 +1,58 @@
+//! One tree of every room's options, and where its values come from.
+//!
+//! Defaults, then the file, then the environment, then flags. Unknown keys are errors that name the nearest
+//! known one, and all problems are told at once. The doc comment of a field is its manual: `sample` writes
+//! `configs/helios.toml` from them.
+
+mod environment;
+mod load;
+mod problems;
+mod sample;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::dispatch::MethodDefaults;
+use crate::gateway::GatewayOptions;
+use crate::methods::DemoOptions;
+use crate::starling::ConnectionOptions;
+use crate::store::StoreOptions;
+use crate::telemetry::TelemetryOptions;
+
+pub use load::{Flag, Sources};
+pub use problems::{Problem, Problems};
+pub use sample::sample;
+
+/// Everything that can be configured.
+#[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The HTTP server and the WebSocket door.
+    pub gateway: GatewayOptions,
+    /// WebSocket connections.
+    pub connections: ConnectionOptions,
+    /// Methods, unless they say otherwise themselves.
+    pub methods: MethodDefaults,
+    /// The namespace `demo`.
+    pub demo: DemoOptions,
+    /// Durable data.
+    pub store: StoreOptions,
+    /// Logs and metrics.
+    pub telemetry: TelemetryOptions,
+}
+
+impl Config {
+    /// What is wrong with the values, each with its key.
+    pub fn problems(&self) -> Vec<(String, String)> {
+        let rooms = [
+            ("gateway", self.gateway.problems()),
+            ("connections", self.connections.problems()),
+            ("methods", self.methods.problems()),
+        ];
+        let named = |(room, problems): (&str, Vec<(&str, String)>)| {
+            let room = room.to_owned();
+            problems.into_iter().map(move |(key, text)| (format!("{room}.{key}"), text)).collect::<Vec<_>>()
+        };
+        rooms.into_iter().flat_map(named).collect()
+    }
+}

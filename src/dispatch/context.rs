@@ -1,0 +1,166 @@
+//! What a handler knows about its request and can do for it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::method::Method;
+use super::peer::{SendError, Starling};
+use crate::auth::Principal;
+use crate::protocol::{Outgoing, Payload, RequestId, is_topic_name};
+
+/// The request that a handler works on. Clones mean the same request.
+#[derive(Clone, Debug)]
+pub struct Context(Arc<Scope>);
+
+#[derive(Debug)]
+struct Scope {
+    starling: Starling,
+    principal: Arc<Principal>,
+    request_id: RequestId,
+    method: Arc<Method>,
+    deadline: Instant,
+    answered: AtomicBool,
+    cancelled: AtomicBool,
+    cancellation: OnceLock<CancellationToken>,
+}
+
+/// The answer is not wanted any more: the time is up or the peer is gone for good.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cancelled;
+
+impl Context {
+    pub(super) fn new(starling: Starling, request_id: RequestId, method: Arc<Method>, started: Instant) -> Self {
+        Self(Arc::new(Scope {
+            principal: starling.principal(),
+            starling,
+            request_id,
+            deadline: started + method.timeout(),
+            method,
+            answered: AtomicBool::new(false),
+            cancelled: AtomicBool::new(false),
+            cancellation: OnceLock::new(),
+        }))
+    }
+
+    /// The peer that asks.
+    pub fn starling(&self) -> &Starling {
+        &self.0.starling
+    }
+
+    /// Who asks.
+    pub fn principal(&self) -> &Principal {
+        &self.0.principal
+    }
+
+    /// The id of the request.
+    pub fn request_id(&self) -> RequestId {
+        self.0.request_id
+    }
+
+    /// The name of the method.
+    pub fn method(&self) -> &str {
+        self.0.method.name()
+    }
+
+    /// When the caller stops waiting.
+    pub fn deadline(&self) -> Instant {
+        self.0.deadline
+    }
+
+    /// How long the caller will still wait.
+    pub fn remaining(&self) -> Duration {
+        self.0.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Ends when the answer is not wanted any more.
+    pub async fn cancelled(&self) -> Cancelled {
+        self.cancellation().cancelled().await;
+        Cancelled
+    }
+
+    /// A token for work in other tasks; cancelled when the answer is not wanted any more.
+    pub fn cancellation(&self) -> CancellationToken {
+        let token = self.0.cancellation.get_or_init(CancellationToken::new);
+        if self.0.cancelled.load(Ordering::SeqCst) {
+            token.cancel();
+        }
+        token.clone()
+    }
+
+    /// Tells the caller something that belongs to this request. Only before the answer: after it the caller
+    /// would drop it.
+    ///
+    /// # Errors
+    /// If the topic is no topic, the data cannot be written, the peer is gone, or the request was answered.
+    pub fn notify<T: Serialize + ?Sized>(&self, topic: &str, data: &T) -> Result<(), SendError> {
+        self.tell(topic, data, false)
+    }
+
+    /// Tells the caller how far the work is: `percent` is brought between 0 and 100.
+    ///
+    /// # Errors
+    /// As [`Context::notify`].
+    pub fn progress(
+        &self,
+        percent: f64,
+        status: Option<&str>,
+        details: Option<&Value>,
+    ) -> Result<(), SendError> {
+        let percent = if percent.is_nan() { 0.0 } else { percent.clamp(0.0, 100.0) };
+        let progress = if percent.fract() == 0.0 { json!(percent as u8) } else { json!(percent) };
+        let mut data = json!({ "type": "progress", "progress": progress });
+        if let Some(status) = status {
+            data["status"] = status.into();
+        }
+        if let Some(details) = details {
+            data["details"] = details.clone();
+        }
+        self.tell("progress", &data, true)
+    }
+
+    /// Tells the caller of something odd that does not stop the work.
+    ///
+    /// # Errors
+    /// As [`Context::notify`].
+    pub fn warn(&self, message: &str) -> Result<(), SendError> {
+        self.tell("warn", &json!({ "message": message }), false)
+    }
+
+    fn tell<T: Serialize + ?Sized>(&self, topic: &str, data: &T, progress: bool) -> Result<(), SendError> {
+        if self.0.answered.load(Ordering::SeqCst) {
+            return Err(SendError::Answered);
+        }
+        if !is_topic_name(topic) {
+            return Err(SendError::Topic(topic.to_owned()));
+        }
+        let data = Payload::write(self.0.starling.dialect().codec, data)?;
+        self.0.starling.send(&Outgoing::Notification {
+            request_id: Some(&self.0.request_id),
+            topic,
+            progress,
+            data: Some(data.as_raw()),
+            peer: None,
+        })
+    }
+
+    /// Takes the right to answer. `false` if somebody did before.
+    pub(super) fn take_answer(&self) -> bool {
+        !self.0.answered.swap(true, Ordering::SeqCst)
+    }
+
+    pub(super) fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        if let Some(token) = self.0.cancellation.get() {
+            token.cancel();
+        }
+    }
+
+    pub(super) fn method_entry(&self) -> &Method {
+        &self.0.method
+    }
+}

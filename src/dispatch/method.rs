@@ -1,0 +1,204 @@
+//! A registered method: its name, its rules, its handler.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jsonschema::Validator as SchemaValidator;
+use schemars::JsonSchema;
+use serde_json::{Value, json};
+
+use super::BoxFuture;
+use super::context::Context;
+use super::error::MethodError;
+use super::options::MethodDefaults;
+use super::reply::Reply;
+use crate::protocol::{ErrorCode, MethodName, Payload, Raw};
+use crate::telemetry::CallMetrics;
+
+/// Checks a payload before the handler sees it. Each error says what does not fit and where.
+pub type Validator = Arc<dyn Fn(Option<Raw<'_>>) -> Result<(), Vec<String>> + Send + Sync>;
+
+pub(super) type Handler =
+    Box<dyn Fn(Context, Option<Payload>) -> BoxFuture<Result<Reply, MethodError>> + Send + Sync>;
+
+/// The rules of one method. What is not said follows the configuration.
+#[derive(Clone, Default)]
+pub struct MethodOptions {
+    /// Time that it has to answer.
+    pub timeout: Option<Duration>,
+    /// Calls that may run at the same time.
+    pub concurrency: Option<usize>,
+    /// JSON Schema of the payload: checked, and told to whoever asks for the methods.
+    pub schema: Option<Value>,
+    /// A check of the payload that a schema cannot say.
+    pub validator: Option<Validator>,
+    /// What a caller must be permitted.
+    pub permission: Option<String>,
+    /// Peers can neither see nor call it.
+    pub private: bool,
+    /// Calling twice is the same as once, so a client may repeat it.
+    pub idempotent: bool,
+    /// One sentence for people.
+    pub description: String,
+}
+
+impl MethodOptions {
+    /// Options with a description.
+    pub fn described(description: impl Into<String>) -> Self {
+        Self { description: description.into(), ..Self::default() }
+    }
+
+    /// Takes the schema of the parameters from their type.
+    #[must_use]
+    pub fn with_schema_of<P: JsonSchema>(mut self) -> Self {
+        self.schema = Some(schemars::schema_for!(P).to_value());
+        self
+    }
+
+    /// Sets the time that it has to answer.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Says that calling twice is the same as once.
+    #[must_use]
+    pub fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+}
+
+impl fmt::Debug for MethodOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MethodOptions({:?})", self.description)
+    }
+}
+
+/// A method that can be called.
+pub struct Method {
+    name: MethodName,
+    options: MethodOptions,
+    timeout: Duration,
+    concurrency: usize,
+    running: AtomicUsize,
+    schema: Option<SchemaValidator>,
+    handler: Handler,
+    pub(super) metrics: CallMetrics,
+}
+
+impl Method {
+    /// Puts a method together.
+    ///
+    /// # Errors
+    /// If its schema is no JSON Schema.
+    pub(super) fn new(
+        name: MethodName,
+        options: MethodOptions,
+        defaults: &MethodDefaults,
+        handler: Handler,
+        metrics: CallMetrics,
+    ) -> Result<Self, String> {
+        let schema = options.schema.as_ref().map(jsonschema::validator_for).transpose();
+        Ok(Self {
+            timeout: options.timeout.unwrap_or(defaults.timeout.get()),
+            concurrency: match options.concurrency.unwrap_or(defaults.concurrency) {
+                0 => usize::MAX,
+                limit => limit,
+            },
+            running: AtomicUsize::new(0),
+            schema: schema.map_err(|error| error.to_string())?,
+            name,
+            options,
+            handler,
+            metrics,
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// Its rules.
+    pub fn options(&self) -> &MethodOptions {
+        &self.options
+    }
+
+    /// Time that it has to answer.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// What peers are told about it.
+    pub fn describe(&self) -> Value {
+        let options = &self.options;
+        let mut about = json!({
+            "name": self.name(),
+            "description": options.description,
+            "timeoutMs": self.timeout.as_millis() as u64,
+            "idempotent": options.idempotent,
+        });
+        if let Some(schema) = &options.schema {
+            about["schema"] = schema.clone();
+        }
+        if let Some(permission) = &options.permission {
+            about["permission"] = permission.as_str().into();
+        }
+        about
+    }
+
+    /// Whether one more call may run; give it back with [`Method::leave`].
+    pub(super) fn enter(&self) -> Result<(), MethodError> {
+        if self.running.fetch_add(1, Ordering::Relaxed) < self.concurrency {
+            return Ok(());
+        }
+        self.leave();
+        Err(ErrorCode::MethodBusy.into())
+    }
+
+    pub(super) fn leave(&self) {
+        self.running.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn check(&self, payload: Option<Raw<'_>>) -> Result<(), MethodError> {
+        if let Some(schema) = &self.schema {
+            let value: Value = match payload.map(Raw::read).transpose() {
+                Ok(value) => value.unwrap_or(Value::Null),
+                Err(error) => return Err(MethodError::invalid([error])),
+            };
+            let errors: Vec<String> = schema
+                .iter_errors(&value)
+                .map(|error| format!("{}: {error}", pointer(&error.instance_path().to_string())))
+                .collect();
+            if !errors.is_empty() {
+                return Err(MethodError::invalid(errors));
+            }
+        }
+        match &self.options.validator {
+            Some(validator) => validator(payload).map_err(MethodError::invalid),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn call(
+        &self,
+        context: Context,
+        payload: Option<Payload>,
+    ) -> BoxFuture<Result<Reply, MethodError>> {
+        (self.handler)(context, payload)
+    }
+}
+
+fn pointer(path: &str) -> &str {
+    if path.is_empty() { "payload" } else { path }
+}
+
+impl fmt::Debug for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Method({})", self.name)
+    }
+}

@@ -1,0 +1,35 @@
+//! From a request to its answer: the registry of methods, the context that a handler gets, and the one path
+//! on which every call is checked, run, timed and counted, whichever face it came by.
+//!
+//! What is absent on purpose: frames and sockets. A caller is whatever implements [`Peer`].
+
+mod context;
+mod error;
+mod events;
+mod extensions;
+mod handler;
+mod method;
+mod options;
+mod peer;
+mod registry;
+mod reply;
+mod run;
+mod topics;
+
+pub use context::{Cancelled, Context};
+pub use error::MethodError;
+pub use extensions::Extensions;
+pub use handler::{AlreadyAnswered, Anything, Responder};
+pub use method::{Method, MethodOptions, Validator};
+pub use options::MethodDefaults;
+pub use peer::{CallError, Peer, SendError, Starling};
+pub use registry::{Registry, RegistryBuilder, RegistryError};
+pub use reply::{IntoReply, Reply};
+pub use run::{Answer, Call, Refused};
+pub use topics::{InvalidPattern, TopicEvent, TopicHandlers, TopicPattern};
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A future on the heap, as handlers of different types are kept together.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;

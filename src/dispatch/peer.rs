@@ -1,0 +1,196 @@
+//! The peer at the other end, as methods see it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+
+use super::BoxFuture;
+use super::error::MethodError;
+use super::extensions::Extensions;
+use crate::auth::Principal;
+use crate::base::StarlingId;
+use crate::protocol::{
+    CloseCode, Dialect, EncodeError, InvalidName, MethodName, Outgoing, Payload, PayloadError, is_topic_name,
+};
+
+/// Why a message did not get out.
+#[derive(Debug, Error)]
+pub enum SendError {
+    /// The peer is gone.
+    #[error("the peer is not connected")]
+    Closed,
+    /// The peer reads too slowly and was closed for it.
+    #[error("the peer reads too slowly")]
+    SlowConsumer,
+    /// A topic must be one or more segments of letters, digits and underscores, joined by colons.
+    #[error("\"{0}\" is not a topic name")]
+    Topic(String),
+    /// The method cannot exist.
+    #[error(transparent)]
+    Method(#[from] InvalidName),
+    /// The request was answered; the caller would drop what belongs to it.
+    #[error("the request was answered already")]
+    Answered,
+    /// The value cannot be written.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// The message cannot be written.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+/// Why a call of a peer's method gave no data.
+#[derive(Debug, Error)]
+pub enum CallError {
+    /// The peer answered with an error.
+    #[error("{0}")]
+    Failed(MethodError),
+    /// The peer did not answer in time.
+    #[error("Request timed out after {}ms", .0.as_millis())]
+    Timeout(Duration),
+    /// The peer went away.
+    #[error("the connection ended before the answer")]
+    Lost,
+    /// The request did not get out.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+/// What a caller has to offer. Sessions implement it; so may other faces.
+pub trait Peer: Send + Sync + 'static {
+    /// The id of the session.
+    fn id(&self) -> StarlingId;
+    /// What was agreed at the handshake.
+    fn dialect(&self) -> Dialect;
+    /// Who it is.
+    fn principal(&self) -> Arc<Principal>;
+    /// Queues a message.
+    ///
+    /// # Errors
+    /// If it cannot be written or the peer is gone.
+    fn send(&self, message: &Outgoing<'_>) -> Result<(), SendError>;
+    /// Calls a method of the peer and waits for its answer, at most for `timeout`.
+    fn request(
+        &self,
+        method: &MethodName,
+        payload: Option<Payload>,
+        timeout: Duration,
+    ) -> BoxFuture<Result<Option<Payload>, CallError>>;
+    /// Ends the session.
+    fn close(&self, code: CloseCode, reason: &'static str);
+    /// Whether a socket is linked to it.
+    fn is_connected(&self) -> bool;
+    /// Values of the application.
+    fn extensions(&self) -> &Extensions;
+    /// Cancelled once the session has ended.
+    fn ended(&self) -> CancellationToken;
+}
+
+/// A handle of a connected peer. Clones are cheap and mean the same peer.
+#[derive(Clone)]
+pub struct Starling(Arc<dyn Peer>);
+
+impl Starling {
+    /// A handle of a peer.
+    pub fn new(peer: Arc<dyn Peer>) -> Self {
+        Self(peer)
+    }
+
+    /// The id of the session.
+    pub fn id(&self) -> StarlingId {
+        self.0.id()
+    }
+
+    /// What was agreed at the handshake.
+    pub fn dialect(&self) -> Dialect {
+        self.0.dialect()
+    }
+
+    /// Who it is.
+    pub fn principal(&self) -> Arc<Principal> {
+        self.0.principal()
+    }
+
+    /// Tells the peer something.
+    ///
+    /// # Errors
+    /// If the topic is no topic, the data cannot be written or the peer is gone.
+    pub fn notify<T: Serialize + ?Sized>(&self, topic: &str, data: &T) -> Result<(), SendError> {
+        if !is_topic_name(topic) {
+            return Err(SendError::Topic(topic.to_owned()));
+        }
+        let data = Payload::write(self.dialect().codec, data)?;
+        let data = Some(data.as_raw());
+        let message = Outgoing::Notification { request_id: None, topic, progress: false, data, peer: None };
+        self.0.send(&message)
+    }
+
+    /// Calls a method of the peer. Calls run side by side; answers come in any order.
+    ///
+    /// # Errors
+    /// If the peer answers with an error, not in time, or goes away; if the answer does not fit `R`.
+    pub async fn request<P, R>(&self, method: &str, payload: &P, timeout: Duration) -> Result<R, CallError>
+    where
+        P: Serialize + ?Sized,
+        R: DeserializeOwned,
+    {
+        let payload = Payload::write(self.dialect().codec, payload).map_err(SendError::from)?;
+        let data = self.request_raw(method, Some(payload), timeout).await?;
+        let null = || Payload::write(self.dialect().codec, &()).map_err(SendError::from);
+        let data = data.map_or_else(null, Ok)?;
+        Ok(data.read().map_err(SendError::from)?)
+    }
+
+    /// Calls a method of the peer with a payload and gets the data as they are.
+    ///
+    /// # Errors
+    /// As [`Starling::request`].
+    pub async fn request_raw(
+        &self,
+        method: &str,
+        payload: Option<Payload>,
+        timeout: Duration,
+    ) -> Result<Option<Payload>, CallError> {
+        let method = MethodName::built_in(method).map_err(SendError::from)?;
+        self.0.request(&method, payload, timeout).await
+    }
+
+    /// Sends any message.
+    ///
+    /// # Errors
+    /// If it cannot be written or the peer is gone.
+    pub fn send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        self.0.send(message)
+    }
+
+    /// Ends the session.
+    pub fn close(&self, code: CloseCode, reason: &'static str) {
+        self.0.close(code, reason);
+    }
+
+    /// Whether a socket is linked to it.
+    pub fn is_connected(&self) -> bool {
+        self.0.is_connected()
+    }
+
+    /// Values that the application keeps with the session.
+    pub fn extensions(&self) -> &Extensions {
+        self.0.extensions()
+    }
+
+    /// Cancelled once the session has ended.
+    pub fn ended(&self) -> CancellationToken {
+        self.0.ended()
+    }
+}
+
+impl fmt::Debug for Starling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Starling({})", self.id())
+    }
+}

@@ -1,0 +1,184 @@
+//! The one path of a call: look up, check, run with a deadline, answer once, count.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Instant;
+
+use futures_util::FutureExt;
+
+use super::context::Context;
+use super::error::MethodError;
+use super::events;
+use super::peer::Starling;
+use super::registry::Registry;
+use super::reply::Reply;
+use crate::protocol::{ErrorCode, Raw, RequestId};
+use crate::telemetry::{Metrics, enter_request};
+
+/// The answer to a call.
+pub type Answer = Result<Reply, MethodError>;
+
+type Outcome = Result<Answer, Box<dyn Any + Send>>;
+
+/// A call that may run.
+#[derive(Debug)]
+pub struct Call {
+    context: Context,
+    metrics: Arc<Metrics>,
+    started: Instant,
+}
+
+/// A call that may not run, and what the caller is told.
+#[derive(Debug)]
+pub struct Refused(pub MethodError);
+
+impl Call {
+    /// Looks the method up and passes the gate: may this caller, and is there room?
+    ///
+    /// # Errors
+    /// With what the caller is told.
+    pub fn admit(
+        registry: &Registry,
+        metrics: &Arc<Metrics>,
+        starling: &Starling,
+        request_id: RequestId,
+        name: &str,
+    ) -> Result<Self, Refused> {
+        let started = Instant::now();
+        let known = registry.get(name).filter(|method| !method.options().private);
+        let endpoint = known.map_or("unknown", |method| method.name());
+        let refused = |error: MethodError| {
+            metrics.observe_failure(endpoint, error.label());
+            Refused(error)
+        };
+        let Some(method) = known else {
+            let text = format!("Method {name} not found");
+            return Err(refused(MethodError::of(ErrorCode::MethodNotFound, text)));
+        };
+        let context = Context::new(starling.clone(), request_id, Arc::clone(method), started);
+        if let Some(permission) = &method.options().permission
+            && !context.principal().may(permission)
+        {
+            let text = format!("Permission {permission} is missing");
+            let details = serde_json::json!({ "permission": permission });
+            return Err(refused(MethodError::of(ErrorCode::PermissionDenied, text).with_details(&details)));
+        }
+        method.enter().map_err(refused)?;
+        metrics.in_flight.inc();
+        Ok(Self { context, metrics: Arc::clone(metrics), started })
+    }
+
+    /// Runs the handler and hands its answer to `answer`, exactly once. A handler that is ready at once is
+    /// done when this returns; another goes on in a task of this thread.
+    pub fn run(self, payload: Option<Raw<'_>>, answer: impl FnOnce(Answer) + 'static) {
+        let method = self.context.method_entry();
+        let span = tracing::debug_span!(
+            "request",
+            request_id = %self.context.request_id(),
+            method = method.name(),
+            starling = %self.context.starling().id(),
+        );
+        let entered = span.enter();
+        let scope = enter_request(self.context.request_id().as_ascii());
+        if let Err(error) = method.check(payload) {
+            return answer(self.finish(Err(error)));
+        }
+        let payload = payload.map(Raw::to_owned);
+        let context = self.context.clone();
+        // The call of the handler itself may panic too, before there is a future.
+        let mut work = AssertUnwindSafe(async move { context.method_entry().call(context.clone(), payload).await })
+            .catch_unwind()
+            .boxed_local();
+        // Most handlers need nothing but the processor: those never see a task, a timer or a waker.
+        let first = work.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()));
+        drop((entered, scope));
+        match first {
+            Poll::Ready(outcome) => {
+                let outcome = self.settle(outcome);
+                answer(self.finish(outcome));
+            }
+            Poll::Pending => {
+                let work = InScope { id: self.context.request_id(), work, span };
+                actix_rt::spawn(async move {
+                    let outcome = self.wait(work).await;
+                    answer(self.finish(outcome));
+                });
+            }
+        }
+    }
+
+    /// Waits for the handler, at most until the deadline. It is told when nobody waits any more.
+    async fn wait(&self, work: impl Future<Output = Outcome>) -> Answer {
+        let ended = self.context.starling().ended();
+        let deadline = tokio::time::sleep_until(self.context.deadline().into());
+        tokio::pin!(work, deadline);
+        let mut gone = false;
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut work => return self.settle(outcome),
+                () = &mut deadline => {
+                    self.context.cancel();
+                    let ms = self.context.method_entry().timeout().as_millis();
+                    let text = format!("Method execution timed out after {ms}ms");
+                    return Err(MethodError::of(ErrorCode::RequestTimeout, text));
+                }
+                () = ended.cancelled(), if !gone => {
+                    gone = true;
+                    self.context.cancel();
+                }
+            }
+        }
+    }
+
+    fn settle(&self, outcome: Outcome) -> Answer {
+        outcome.unwrap_or_else(|_| {
+            events::panicked(&self.context, &self.metrics);
+            Err(ErrorCode::MethodError.into())
+        })
+    }
+
+    /// Counts, and closes the request for notifications.
+    fn finish(&self, answer: Answer) -> Answer {
+        self.context.take_answer();
+        let method = self.context.method_entry();
+        match &answer {
+            Ok(_) => method.metrics.succeeded(self.started.elapsed()),
+            Err(error) => {
+                method.metrics.failed(self.started.elapsed());
+                self.metrics.observe_failure(method.name(), error.label());
+                events::failed(&self.context, error);
+            }
+        }
+        answer
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.context.method_entry().leave();
+        self.metrics.in_flight.dec();
+    }
+}
+
+/// Polls a handler inside the scope of its request, so that its log lines name it.
+struct InScope<F> {
+    id: RequestId,
+    work: F,
+    span: tracing::Span,
+}
+
+impl<F: Future + Unpin> Future for InScope<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        let _entered = this.span.enter();
+        let _scope = enter_request(this.id.as_ascii());
+        this.work.poll_unpin(cx)
+    }
+}
+

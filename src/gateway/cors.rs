@@ -1,0 +1,49 @@
+//! Which pages may read answers, and what a page of ours may load.
+
+use actix_web::dev::ServiceResponse;
+use actix_web::http::Method;
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderMap,
+    HeaderName, HeaderValue, ORIGIN, VARY,
+};
+
+/// Headers of every answer. Scripts only from ourselves, nothing from elsewhere, no framing.
+const SECURITY: [(&str, &str); 4] = [
+    (
+        "content-security-policy",
+        "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; object-src 'none'; \
+         base-uri 'self'; form-action 'self'; frame-ancestors 'self'",
+    ),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+];
+
+/// Adds what browsers are told to an answer.
+pub(super) fn decorate<B>(response: &mut ServiceResponse<B>, allowed: &str) {
+    let preflight = response.request().method() == Method::OPTIONS;
+    let origin = response.request().headers().get(ORIGIN).cloned();
+    let headers = response.headers_mut();
+    for (name, value) in SECURITY {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if let Some(origin) = origin {
+        allow(headers, &origin, allowed, preflight);
+    }
+}
+
+fn allow(headers: &mut HeaderMap, origin: &HeaderValue, allowed: &str, preflight: bool) {
+    if allowed == "*" {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    } else {
+        headers.append(VARY, HeaderValue::from_static("origin"));
+        if origin.as_bytes() != allowed.as_bytes() {
+            return;
+        }
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    }
+    if preflight {
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type, authorization"));
+    }
+}

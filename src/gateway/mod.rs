@@ -1,0 +1,13 @@
+//! HTTP: the routes, the pages, and the door through which sockets leave HTTP.
+
+mod cors;
+mod health;
+mod observe;
+mod options;
+mod pages;
+mod serve;
+mod tls;
+mod upgrade;
+
+pub use options::{GatewayOptions, TlsOptions};
+pub use serve::{Listening, ServeError, Surroundings, listen};

@@ -1,0 +1,49 @@
+//! What happens around every HTTP request: its id, its span, its log line, its metrics, its headers.
+
+use std::time::Instant;
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+
+use super::cors;
+use super::serve::Surroundings;
+use crate::protocol::RequestId;
+use crate::telemetry::enter_request;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Wraps every route.
+pub(super) async fn observe<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, Error> {
+    let started = Instant::now();
+    let given = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
+    let id = given.and_then(RequestId::parse).unwrap_or_else(RequestId::generate);
+    let method = known_method(request.method().as_str());
+    let around = request.app_data::<Data<Surroundings>>().cloned();
+    let mut response = next.call(request).await?;
+    let route = response.request().match_pattern().unwrap_or_else(|| "unknown".into());
+    let status = response.status().as_u16();
+    let took = started.elapsed();
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    if let Some(around) = around {
+        around.shared.metrics.observe_http(method, &route, status, took);
+        cors::decorate(&mut response, &around.options.cors_origin);
+    }
+    let _scope = enter_request(id.as_ascii());
+    tracing::debug!(method, route, status, took_us = took.as_micros() as u64, "http request");
+    Ok(response)
+}
+
+/// Methods are chosen by peers; labels are not.
+fn known_method(method: &str) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or("other")
+}

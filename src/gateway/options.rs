@@ -1,0 +1,79 @@
+//! Options of the HTTP side.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::base::Span;
+
+/// The HTTP server and the WebSocket door.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewayOptions {
+    /// The address and port to listen on. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Worker threads; 0 is one for each processor.
+    pub workers: usize,
+    /// Connections that the system may hold ready before they are accepted.
+    pub backlog: u32,
+    /// The page to try methods out, at /.
+    pub playground: bool,
+    /// Origin whose pages may read HTTP answers: "*" for all, or one such as "https://example.com".
+    pub cors_origin: String,
+    /// Encryption.
+    pub tls: TlsOptions,
+    /// On SIGTERM: the longest time to finish requests.
+    pub drain_timeout: Span,
+    /// On SIGTERM: peers are told to come back at different times within this window.
+    pub drain_window: Span,
+}
+
+/// TLS for HTTP and WebSocket. Both files or none.
+#[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsOptions {
+    /// PEM file with the certificate and what it is signed by; "" switches TLS off.
+    pub cert: PathBuf,
+    /// PEM file with the private key.
+    pub key: PathBuf,
+}
+
+impl TlsOptions {
+    /// Whether TLS is on.
+    pub fn enabled(&self) -> bool {
+        !self.cert.as_os_str().is_empty()
+    }
+}
+
+impl Default for GatewayOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: 0,
+            backlog: 2_048,
+            playground: false,
+            cors_origin: "*".into(),
+            tls: TlsOptions::default(),
+            drain_timeout: Span::secs(10),
+            drain_window: Span::secs(5),
+        }
+    }
+}
+
+impl GatewayOptions {
+    /// What is wrong with the values, each with its key.
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        let mut problems = Vec::new();
+        let (cert, key) = (&self.tls.cert, &self.tls.key);
+        if cert.as_os_str().is_empty() != key.as_os_str().is_empty() {
+            problems.push(("tls", "cert and key belong together: set both or none".to_owned()));
+        }
+        if self.cors_origin != "*" && !self.cors_origin.contains("://") {
+            let text = "must be \"*\" or a scheme and a host, such as \"https://example.com\"";
+            problems.push(("cors_origin", text.to_owned()));
+        }
+        problems
+    }
+}

@@ -1,0 +1,191 @@
+//! Puts routes, door and listening socket together.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_http::{HttpService, TlsAcceptorConfig};
+use actix_server::{Server, ServerHandle};
+use actix_service::{ServiceFactory, fn_service, map_config};
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::middleware::from_fn;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, Error, HttpRequest, HttpResponse, Route, guard};
+use serde_json::json;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::options::GatewayOptions;
+use super::tls::{self, TlsError};
+use super::{health, observe, pages, upgrade};
+use crate::starling::{Shared, Starlings};
+
+/// What routes and door work with.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// What all sessions have in common.
+    pub shared: Arc<Shared>,
+    /// Everybody who is connected.
+    pub starlings: Starlings,
+    /// The options of the gateway.
+    pub options: Arc<GatewayOptions>,
+    /// Whether `/metrics` is served.
+    pub metrics: bool,
+}
+
+/// Why the server could not listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The workers could not be started.
+    #[error("the worker threads cannot be started")]
+    Start(#[source] io::Error),
+}
+
+/// A server that listens.
+#[expect(missing_debug_implementations, reason = "the server of actix has none")]
+pub struct Listening {
+    /// Where.
+    pub address: SocketAddr,
+    /// To stop it.
+    pub handle: ServerHandle,
+    /// The server itself, to be awaited.
+    pub server: Server,
+}
+
+/// Paths that HTTP answers. A WebSocket may ask for any other.
+const ROUTES: [&str; 4] = ["/health", "/ready", "/metrics", "/helios.js"];
+
+impl Surroundings {
+    /// Whether HTTP answers this path. `/` is both a page and a door.
+    pub(super) fn is_route(&self, path: &str) -> bool {
+        ROUTES.contains(&path) || path.starts_with("/playground/")
+    }
+}
+
+/// How long an HTTP connection may lie idle between requests.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// What a worker does with a socket. The socket's type differs with TLS, so this is a macro and no function.
+macro_rules! service {
+    ($around:expr) => {{
+        let door = $around.clone();
+        HttpService::build()
+            .client_request_timeout($around.shared.options.handshake_timeout.get())
+            .tcp_nodelay(true)
+            .keep_alive(KEEP_ALIVE)
+            .upgrade(fn_service(move |(request, framed)| upgrade::upgrade(door.clone(), request, framed)))
+            .finish(map_config(app(&$around), |()| AppConfig::default()))
+    }};
+}
+
+/// Binds the address and starts the workers.
+///
+/// # Errors
+/// If the address is taken or TLS cannot be set up.
+pub fn listen(around: &Surroundings) -> Result<Listening, ServeError> {
+    let options = Arc::clone(&around.options);
+    let bind = |source| ServeError::Bind { address: options.listen, source };
+    let listener = bound(options.listen, options.backlog).map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
+    let workers = match options.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let builder = Server::build().disable_signals().shutdown_timeout(5).workers(workers);
+    let around = around.clone();
+    let builder = if options.tls.enabled() {
+        let config = tls::server_config(&options.tls)?;
+        let handshake = around.shared.options.handshake_timeout.get();
+        builder.listen("https", listener, move || {
+            let acceptor = TlsAcceptorConfig::default().handshake_timeout(handshake);
+            service!(around).rustls_0_23_with_config(config.clone(), acceptor)
+        })
+    } else {
+        builder.listen("http", listener, move || service!(around).tcp())
+    };
+    let server = builder.map_err(ServeError::Start)?.run();
+    Ok(Listening { address, handle: server.handle(), server })
+}
+
+/// A listening socket with a backlog of our choice; the standard library's is fixed.
+fn bound(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+/// The routes of one worker.
+fn app(
+    around: &Surroundings,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = Error,
+        InitError = (),
+    > + use<>,
+> {
+    App::new()
+        .app_data(Data::new(around.clone()))
+        .configure(|config| routes(config, around))
+        .default_service(web::to(async |request: HttpRequest| not_found(&request)))
+        .wrap(from_fn(observe::observe))
+}
+
+fn routes(config: &mut ServiceConfig, around: &Surroundings) {
+    let at = |path: &str, route: Route| {
+        let reading = guard::Any(guard::Get()).or(guard::Head());
+        web::resource(path.to_owned()).route(route.guard(reading)).default_service(web::to(method_not_allowed))
+    };
+    config
+        .service(at("/health", web::to(health::health)))
+        .service(at("/ready", web::to(health::ready)))
+        .service(at("/helios.js", web::to(pages::client)));
+    if around.metrics {
+        config.service(at("/metrics", web::to(health::metrics)));
+    }
+    if around.options.playground {
+        config
+            .service(at("/", web::to(pages::playground)))
+            .service(at("/playground/{name}", web::to(pages::playground_file)));
+    }
+}
+
+/// 404 that says where to look instead.
+pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
+    let text = format!("there is nothing at {}", request.path());
+    problem(StatusCode::NOT_FOUND, "NOT_FOUND", &text)
+}
+
+async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
+    let text = format!("{} is not answered at {}", request.method(), request.path());
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", &text);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+fn problem(status: StatusCode, code: &str, text: &str) -> HttpResponse {
+    let body = json!({
+        "error": { "code": code, "message": text },
+        "see": ["/health", "/ready", "/metrics", "/helios.js", "WebSocket: / or /ws"],
+    });
+    HttpResponse::build(status).json(body)
+}

@@ -1,0 +1,163 @@
+//! The door: a WebSocket handshake that is accepted leaves HTTP and becomes a connection actor.
+
+use std::io;
+use std::pin::Pin;
+
+use actix_codec::Framed;
+use actix_http::body::BodySize;
+use actix_http::h1::{Codec, Message};
+use actix_http::header::{CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
+use actix_http::ws::{self, HandshakeError};
+use actix_http::{HttpMessage, Request, Response, StatusCode};
+use bytes::{Bytes, BytesMut};
+use futures_util::SinkExt;
+
+use super::serve::Surroundings;
+use crate::auth::Principal;
+use crate::protocol::Dialect;
+use crate::starling::{Connection, DrainPhase, Refusal, Session, SessionService, Transport};
+
+/// Why a handshake is refused: the metric's label, the answer's status and text, and when to try again.
+struct Refused {
+    reason: &'static str,
+    status: StatusCode,
+    text: String,
+    retry_after_s: Option<u64>,
+}
+
+impl Refused {
+    fn new(reason: &'static str, status: StatusCode, text: impl Into<String>) -> Self {
+        Self { reason, status, text: text.into(), retry_after_s: None }
+    }
+
+    fn retry(mut self, after_s: u64) -> Self {
+        self.retry_after_s = Some(after_s);
+        self
+    }
+}
+
+/// Answers a request that asks for an upgrade.
+pub(super) async fn upgrade<T: Transport>(
+    around: Surroundings,
+    request: Request,
+    framed: Framed<T, Codec>,
+) -> Result<(), actix_http::Error> {
+    if let Err(error) = open(around, request, framed).await {
+        tracing::debug!(%error, "a handshake broke off");
+    }
+    Ok(())
+}
+
+async fn open<T: Transport>(
+    around: Surroundings,
+    request: Request,
+    mut framed: Framed<T, Codec>,
+) -> io::Result<()> {
+    let (response, dialect) = match accept(&around, &request) {
+        Ok(accepted) => accepted,
+        Err(refused) => return refuse(&around, framed, refused).await,
+    };
+    let session = Session::new(&around.shared, dialect, Principal::anonymous());
+    let address = request.peer_addr().map(|address| address.ip());
+    if let Err(refused) = admit(&around, &session, address).await {
+        return refuse(&around, framed, refused).await;
+    }
+    // From here on the session leaves the table whichever way this ends.
+    let service = SessionService::new(session, around.starlings.clone());
+    let head = Message::Item((response, BodySize::None));
+    if let Err(error) = framed.send(head).await {
+        service.abandon();
+        return Err(error);
+    }
+    let parts = framed.into_parts();
+    let early = BytesMut::from(&parts.read_buf[..]);
+    Connection::start_on(parts.io, early, service, &around.shared.options, &around.shared.metrics);
+    Ok(())
+}
+
+/// Checks the handshake and chooses the dialect.
+fn accept(around: &Surroundings, request: &Request) -> Result<(Response<()>, Dialect), Refused> {
+    if around.is_route(request.path()) {
+        let text = format!("{} is an HTTP route; connect to / or /ws", request.path());
+        return Err(Refused::new("route", StatusCode::BAD_REQUEST, text));
+    }
+    let mut handshake = ws::handshake(request.head()).map_err(|error| bad_handshake(&error))?;
+    if around.shared.drain_phase() != DrainPhase::Running {
+        let text = "the server is stopping";
+        return Err(Refused::new("draining", StatusCode::SERVICE_UNAVAILABLE, text).retry(1));
+    }
+    if let Some(origin) = request.headers().get(ORIGIN) {
+        check_origin(&around.shared.options.origins, origin)?;
+    }
+    let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
+    let offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let chosen = offered.map(str::trim).find_map(|name| Dialect::of_subprotocol(name).map(|it| (name, it)));
+    let Some((name, dialect)) = chosen else { return Ok((handshake.finish().drop_body(), Dialect::EXISTING)) };
+    handshake.insert_header((SEC_WEBSOCKET_PROTOCOL, name));
+    Ok((handshake.finish().drop_body(), dialect))
+}
+
+fn bad_handshake(error: &HandshakeError) -> Refused {
+    let status = match error {
+        HandshakeError::GetMethodRequired => StatusCode::METHOD_NOT_ALLOWED,
+        HandshakeError::UnsupportedVersion | HandshakeError::NoVersionHeader => StatusCode::UPGRADE_REQUIRED,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    Refused::new("handshake", status, error.to_string())
+}
+
+fn check_origin(allowed: &[String], origin: &HeaderValue) -> Result<(), Refused> {
+    let fits = |allowed: &String| allowed == "*" || allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
+    if allowed.iter().any(fits) {
+        return Ok(());
+    }
+    let text = "pages of this origin may not connect: see connections.origins";
+    Err(Refused::new("origin", StatusCode::FORBIDDEN, text))
+}
+
+async fn admit(
+    around: &Surroundings,
+    session: &std::sync::Arc<Session>,
+    address: Option<std::net::IpAddr>,
+) -> Result<(), Refused> {
+    let Ok(admitted) = around.starlings.admit(session, address).await else {
+        return Err(Refused::new("draining", StatusCode::SERVICE_UNAVAILABLE, "the server is stopping"));
+    };
+    admitted.map_err(|refusal| {
+        let text = refusal.to_string();
+        match refusal {
+            Refusal::Full => Refused::new("full", StatusCode::SERVICE_UNAVAILABLE, text).retry(5),
+            Refusal::Address => Refused::new("address", StatusCode::TOO_MANY_REQUESTS, text).retry(5),
+            Refusal::Rate { retry_after_ms } => {
+                let refused = Refused::new("rate", StatusCode::TOO_MANY_REQUESTS, text);
+                refused.retry(retry_after_ms.div_ceil(1_000).max(1))
+            }
+        }
+    })
+}
+
+/// Answers over HTTP and closes.
+async fn refuse<T: Transport>(
+    around: &Surroundings,
+    mut framed: Framed<T, Codec>,
+    refused: Refused,
+) -> io::Result<()> {
+    around.shared.metrics.connections_refused.with_label_values(&[refused.reason]).inc();
+    tracing::debug!(reason = refused.reason, "a connection is refused");
+    let mut response = Response::build(refused.status);
+    response.insert_header((CONTENT_TYPE, "text/plain; charset=utf-8")).force_close();
+    if let Some(seconds) = refused.retry_after_s {
+        response.insert_header((RETRY_AFTER, seconds.to_string()));
+    }
+    if refused.status == StatusCode::UPGRADE_REQUIRED {
+        response.insert_header(("sec-websocket-version", "13"));
+    }
+    let body = Bytes::from(refused.text + "\n");
+    let head = response.finish().drop_body();
+    framed.send(Message::Item((head, BodySize::Sized(body.len() as u64)))).await?;
+    framed.send(Message::Chunk(Some(body))).await?;
+    framed.send(Message::Chunk(None)).await?;
+    let mut io = framed.into_parts().io;
+    let _ = std::future::poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await;
+    Ok(())
+}

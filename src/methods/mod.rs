@@ -1,0 +1,35 @@
+//! The methods that come with the server, one file for each namespace.
+//!
+//! This is the joint of the house: a method turns a request into calls on the rooms below. A namespace is
+//! described in `protocol-spec/methods/`, and a test holds the two together.
+
+mod demo;
+mod options;
+mod system;
+
+pub use options::DemoOptions;
+
+use std::sync::{Arc, OnceLock};
+
+use crate::base::Clock;
+use crate::dispatch::RegistryBuilder;
+use crate::telemetry::Metrics;
+
+/// What the methods of `system` tell, known once the server is put together.
+#[derive(Debug, Default)]
+pub struct About {
+    /// The answer of `system:methods`.
+    pub methods: OnceLock<Vec<serde_json::Value>>,
+    /// Whether there is a proxy hook.
+    pub proxy: OnceLock<bool>,
+}
+
+/// Adds the namespace `system`.
+pub fn add_system(to: &mut RegistryBuilder, clock: &Clock, metrics: &Arc<Metrics>, about: &Arc<About>) {
+    system::add(to, clock, metrics, about);
+}
+
+/// Adds the namespace `demo`, which is for trying things out and for tests.
+pub fn add_demo(to: &mut RegistryBuilder) {
+    demo::add(to);
+}

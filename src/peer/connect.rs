@@ -1,0 +1,130 @@
+//! The handshake of a peer.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode};
+use tokio_tungstenite::tungstenite::{self};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+
+use crate::protocol::{Dialect, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK};
+
+pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub struct PeerOptions {
+    /// Asks for the compact codec.
+    pub msgpack: bool,
+    /// Says nothing of our extensions, as existing clients do. Excludes `msgpack`.
+    pub plain: bool,
+    /// PEM file with the authority to trust instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// The `Origin` header that a browser would send.
+    pub origin: Option<String>,
+    /// How long to wait for the handshake and for each message.
+    pub timeout: Duration,
+}
+
+impl Default for PeerOptions {
+    fn default() -> Self {
+        Self { msgpack: false, plain: false, ca: None, origin: None, timeout: Duration::from_secs(30) }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// The address is no address, or nobody listens there.
+    #[error("cannot connect to {url}")]
+    Unreachable {
+        /// The address.
+        url: String,
+        /// What went wrong.
+        #[source]
+        source: Box<tungstenite::Error>,
+    },
+    /// The server answered with something else than a socket.
+    #[error("the server refused with status {status}: {text}")]
+    Refused {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The headers of the answer.
+        headers: Box<HeaderMap>,
+        /// What it said.
+        text: String,
+    },
+    /// The handshake took too long.
+    #[error("the server did not answer within {0:?}")]
+    Timeout(Duration),
+    /// The authority's file is not usable.
+    #[error("{} holds no usable certificate", path.display())]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        #[source]
+        source: AuthorityError,
+    },
+}
+
+/// What is wrong with the file of an authority.
+#[derive(Debug, Error)]
+pub enum AuthorityError {
+    /// It is no PEM file.
+    #[error(transparent)]
+    Pem(#[from] pem::Error),
+    /// Its content is not trusted.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+}
+
+pub(super) async fn connect(url: &str, options: &PeerOptions) -> Result<(Socket, Dialect), ConnectError> {
+    let unreachable = |source: tungstenite::Error| match source {
+        tungstenite::Error::Http(answer) => {
+            let text = answer.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            let (status, text) = (answer.status(), text.trim_end().to_owned());
+            ConnectError::Refused { status, headers: Box::new(answer.headers().clone()), text }
+        }
+        other => ConnectError::Unreachable { url: url.to_owned(), source: Box::new(other) },
+    };
+    let mut request = url.into_client_request().map_err(unreachable)?;
+    let headers = request.headers_mut();
+    if !options.plain {
+        let wanted = if options.msgpack { SUBPROTOCOL_MSGPACK } else { SUBPROTOCOL_JSON };
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(wanted));
+    }
+    if let Some(origin) = options.origin.as_deref().and_then(|origin| HeaderValue::from_str(origin).ok()) {
+        headers.insert(ORIGIN, origin);
+    }
+    let connector = options.ca.as_ref().map(trusting).transpose()?;
+    let connecting = connect_async_tls_with_config(request, None, true, connector);
+    let connected = timeout(options.timeout, connecting).await;
+    let (socket, answer) = connected.map_err(|_| ConnectError::Timeout(options.timeout))?.map_err(unreachable)?;
+    let chosen = answer.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|name| name.to_str().ok());
+    Ok((socket, chosen.and_then(Dialect::of_subprotocol).unwrap_or(Dialect::EXISTING)))
+}
+
+fn trusting(path: &PathBuf) -> Result<Connector, ConnectError> {
+    let wrong = |source: AuthorityError| ConnectError::Authority { path: path.clone(), source };
+    let mut roots = rustls::RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.into()))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| wrong(error.into()))?;
+        roots.add(certificate).map_err(|error| wrong(error.into()))?;
+    }
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong(error.into()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Connector::Rustls(Arc::new(config)))
+}

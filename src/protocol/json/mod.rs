@@ -1,0 +1,9 @@
+//! The compatible encoding: one JSON object in each text frame.
+
+mod decode;
+mod encode;
+mod scan;
+
+pub use decode::{decode, foreign, request_id_of_prefix};
+pub(super) use encode::encode;
+pub use scan::{Malformed, is_json};

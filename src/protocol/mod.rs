@@ -1,0 +1,46 @@
+//! What crosses the wire: messages, names, codes and their two encodings. Pure: bytes in, values out.
+//!
+//! The prose for people is `protocol-spec/README.md`; this room is the same in Rust. A decoder borrows: the
+//! envelope is read once and payloads stay the bytes that the peer sent, so they are never written again.
+//! What is absent on purpose: sockets, sessions, and any idea of what a method does.
+
+mod close_code;
+mod codec;
+mod error_code;
+pub mod json;
+mod message;
+pub mod msgpack;
+mod names;
+mod payload;
+mod request_id;
+mod violation;
+
+pub use close_code::CloseCode;
+pub use codec::{Codec, Dialect, EncodeError};
+pub use error_code::{ErrorCode, Fault};
+pub use message::{
+    Decoded, ErrorMessage, Failure, Foreign, Incoming, Notification, Outgoing, Refusal, Request, Response,
+    Severity,
+};
+pub use names::{InvalidName, METHOD_NAME_MAX, MethodName, is_method_name, is_reserved, is_topic_name};
+pub use payload::{Payload, PayloadError, Raw};
+pub use request_id::RequestId;
+pub use violation::Violations;
+
+/// The name of the protocol in every JSON envelope.
+pub const PROTOCOL_NAME: &str = "helios-starling";
+
+/// The protocol version that this server writes.
+pub const PROTOCOL_VERSION: &str = "1.0.0";
+
+/// The longest message that peers accept from us, in bytes.
+///
+/// Existing clients measure a message after adding `"peer":false,` to it, which takes 13 bytes of their
+/// limit of 1 MiB (wire document, section 3).
+pub const OUTGOING_BYTES_MAX: usize = (1 << 20) - 13;
+
+/// Subprotocol of a peer that knows our extensions and speaks JSON.
+pub const SUBPROTOCOL_JSON: &str = "helios-starling.v1";
+
+/// Subprotocol of a peer that knows our extensions and speaks the compact codec.
+pub const SUBPROTOCOL_MSGPACK: &str = "helios-starling.v1.msgpack";

@@ -1,0 +1,62 @@
+//! What an embedding program may want to do with frames that are no calls.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::base::StarlingId;
+use crate::dispatch::{BoxFuture, MethodError, Starling};
+use crate::protocol::Payload;
+
+type TextHook = Box<dyn Fn(&Starling, &str) + Send + Sync>;
+type BinaryHook = Box<dyn Fn(&Starling, &[u8]) + Send + Sync>;
+
+/// Decides who gets a message that a peer addressed to another one. `None` refuses it.
+pub type ProxyHook =
+    Arc<dyn Fn(ProxyRequest) -> BoxFuture<Result<Option<StarlingId>, MethodError>> + Send + Sync>;
+
+/// Called on the thread of the connection: do little, or hand it on.
+#[derive(Default)]
+pub struct Hooks {
+    /// Text that is not JSON.
+    pub on_text: Option<TextHook>,
+    /// JSON that does not name the protocol.
+    pub on_json: Option<TextHook>,
+    /// Bytes.
+    pub on_binary: Option<BinaryHook>,
+    /// Messages with `peer`.
+    pub proxy: Option<ProxyHook>,
+}
+
+/// What a peer wants from another one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProxyKind {
+    /// A call; its answer is brought back.
+    Request,
+    /// A notification.
+    Notification,
+    /// An error message.
+    Error,
+}
+
+/// A message that a peer addressed to another one.
+#[derive(Clone, Debug)]
+pub struct ProxyRequest {
+    /// What it is.
+    pub kind: ProxyKind,
+    /// Who sent it.
+    pub caller: Starling,
+    /// Its `peer` field: `true`, an object or an array.
+    pub peer: Value,
+    /// The method or the topic; empty for an error message.
+    pub name: String,
+    /// Payload or data.
+    pub payload: Option<Payload>,
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks").field("proxy", &self.proxy.is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,124 @@
+//! What waits to be written to one socket: bounded, joined into few writes, shared where it can be.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::websocket::{Opcode, frame_head};
+
+/// From this size on, shared frames are queued as they are; smaller ones are cheaper copied.
+const SHARE_BYTES: usize = 4 * 1024;
+
+/// Frames in the order in which they were pushed.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    sealed: VecDeque<Bytes>,
+    open: Vec<u8>,
+    /// Bytes that were pushed and not yet reported as written.
+    waiting: usize,
+}
+
+/// The outbox cannot take any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Full;
+
+impl Outbox {
+    /// Queues a message. Nothing is queued if it would make more than `limit` bytes wait; a message
+    /// larger than the limit passes while nothing else waits, for it would never pass otherwise.
+    pub(super) fn push(&mut self, opcode: Opcode, payload: &[u8], limit: usize) -> Result<(), Full> {
+        let (head, used) = frame_head(opcode, payload.len());
+        self.admit(used + payload.len(), limit)?;
+        self.open.reserve(used + payload.len());
+        self.open.extend_from_slice(&head[..used]);
+        self.open.extend_from_slice(payload);
+        Ok(())
+    }
+
+    /// Queues a whole frame that other outboxes hold too.
+    pub(super) fn push_shared(&mut self, frame: &Bytes, limit: usize) -> Result<(), Full> {
+        self.admit(frame.len(), limit)?;
+        if frame.len() < SHARE_BYTES {
+            self.open.extend_from_slice(frame);
+        } else {
+            self.seal();
+            self.sealed.push_back(frame.clone());
+        }
+        Ok(())
+    }
+
+    /// The next bytes to write.
+    pub(super) fn take(&mut self) -> Option<Bytes> {
+        if self.sealed.is_empty() {
+            self.seal();
+        }
+        self.sealed.pop_front()
+    }
+
+    /// Forgets what was not taken.
+    pub(super) fn clear(&mut self) {
+        self.sealed.clear();
+        self.open = Vec::new();
+    }
+
+    /// `count` bytes were written.
+    pub(super) fn written(&mut self, count: usize) {
+        self.waiting = self.waiting.saturating_sub(count);
+    }
+
+    /// Bytes that wait, those taken but not yet written included.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Whether nothing is left to take.
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.sealed.is_empty()
+    }
+
+    fn admit(&mut self, bytes: usize, limit: usize) -> Result<(), Full> {
+        if self.waiting > 0 && self.waiting + bytes > limit {
+            return Err(Full);
+        }
+        self.waiting += bytes;
+        Ok(())
+    }
+
+    fn seal(&mut self) {
+        if !self.open.is_empty() {
+            self.sealed.push_back(Bytes::from(std::mem::take(&mut self.open)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_keep_their_order_and_small_ones_are_joined() {
+        let mut outbox = Outbox::default();
+        let large = Bytes::from(vec![7; SHARE_BYTES]);
+        outbox.push(Opcode::Text, b"a", usize::MAX).unwrap();
+        outbox.push_shared(&Bytes::from_static(b"bc"), usize::MAX).unwrap();
+        outbox.push_shared(&large, usize::MAX).unwrap();
+        outbox.push(Opcode::Text, b"d", usize::MAX).unwrap();
+        assert_eq!(outbox.take().unwrap(), b"\x81\x01abc"[..]);
+        let shared = outbox.take().unwrap();
+        assert_eq!(shared.as_ptr(), large.as_ptr(), "not copied");
+        assert_eq!(outbox.take().unwrap(), b"\x81\x01d"[..]);
+        assert_eq!(outbox.take(), None);
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn the_bound_counts_what_is_being_written() {
+        let mut outbox = Outbox::default();
+        outbox.push(Opcode::Text, &[0; 98], 150).unwrap();
+        let taken = outbox.take().unwrap();
+        assert_eq!(outbox.push(Opcode::Text, &[0; 98], 150), Err(Full));
+        outbox.written(taken.len());
+        assert_eq!(outbox.waiting(), 0);
+        outbox.push(Opcode::Text, &[0; 1_000], 150).unwrap();
+        assert_eq!(outbox.push(Opcode::Text, b"", 150), Err(Full), "one long message, then no more");
+    }
+}

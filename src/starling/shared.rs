@@ -1,0 +1,105 @@
+//! What all sessions of a server have in common.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use serde_json::{Value, json};
+
+use super::hooks::Hooks;
+use super::options::ConnectionOptions;
+use super::proxy::ProxyTable;
+use super::receive::Kinds;
+use crate::base::{Clock, StarlingId};
+use crate::dispatch::Registry;
+use crate::protocol::{Codec, OUTGOING_BYTES_MAX, PROTOCOL_NAME, PROTOCOL_VERSION};
+use crate::telemetry::Metrics;
+
+/// The surroundings of a session.
+#[derive(Debug)]
+pub struct Shared {
+    /// The methods.
+    pub registry: Registry,
+    /// What embedding code does with other frames.
+    pub hooks: Hooks,
+    /// The metric table.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Clock,
+    /// The limits.
+    pub options: ConnectionOptions,
+    pub(super) proxied: ProxyTable,
+    pub(super) kinds: Kinds,
+    drain: AtomicU8,
+}
+
+/// How far the server is from stopping.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum DrainPhase {
+    /// Business as usual.
+    Running,
+    /// No new connections; requests are still answered.
+    Draining,
+    /// Requests are refused with SERVER_DRAINING.
+    Refusing,
+}
+
+impl Shared {
+    /// Surroundings for a server that is about to start.
+    pub fn new(
+        registry: Registry,
+        hooks: Hooks,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+        options: ConnectionOptions,
+    ) -> Self {
+        let (proxied, kinds, drain) = (ProxyTable::default(), Kinds::of(&metrics), AtomicU8::new(0));
+        Self { registry, hooks, metrics, clock, options, proxied, kinds, drain }
+    }
+
+    /// How far the server is from stopping.
+    pub fn drain_phase(&self) -> DrainPhase {
+        match self.drain.load(Ordering::SeqCst) {
+            0 => DrainPhase::Running,
+            1 => DrainPhase::Draining,
+            _ => DrainPhase::Refusing,
+        }
+    }
+
+    /// Goes on to a phase; never back.
+    pub fn drain(&self, phase: DrainPhase) {
+        self.drain.fetch_max(phase as u8, Ordering::SeqCst);
+    }
+
+    /// The first notification to a peer that knows our extensions.
+    pub(super) fn hello(&self, session: StarlingId, codec: Codec) -> Value {
+        let options = &self.options;
+        json!({
+            "session": session.to_string(),
+            "server": { "name": "helios", "version": env!("CARGO_PKG_VERSION") },
+            "protocol": { "name": PROTOCOL_NAME, "version": PROTOCOL_VERSION },
+            "codec": match codec { Codec::Json => "json", Codec::MsgPack => "msgpack" },
+            "pingIntervalMs": options.ping_interval.as_ms(),
+            "limits": {
+                "messageBytes": options.message_bytes_max.0,
+                "responseBytes": OUTGOING_BYTES_MAX,
+                "requests": options.requests_max,
+            },
+            "capabilities": capabilities(self.clock.now_ms(), self.hooks.proxy.is_some())["features"],
+        })
+    }
+}
+
+/// What a server can do, as `system:capabilities` answers and `hello` tells.
+pub fn capabilities(now_ms: u64, proxy: bool) -> Value {
+    json!({
+        "protocol": { "name": PROTOCOL_NAME, "version": PROTOCOL_VERSION, "timestamp": now_ms },
+        "features": {
+            "notifications": true,
+            "stateRecovery": false,
+            "binaryMessages": true,
+            "progress": true,
+            "codecs": ["json", "msgpack"],
+            "proxy": proxy,
+        },
+    })
+}

@@ -1,0 +1,16 @@
+//! What the operator sees: the metric table, log lines, and the request that a log line belongs to.
+//!
+//! Rooms describe what happened; names and labels live here. Labels come from closed sets, never from ids
+//! or from what a peer sent.
+
+mod format;
+mod logging;
+mod metrics;
+mod options;
+mod scope;
+
+pub use format::LogFormat;
+pub use logging::{LoggingError, init_logging};
+pub use metrics::{CallMetrics, Metrics};
+pub use options::TelemetryOptions;
+pub use scope::{RequestScope, current_request_id, enter_request};

@@ -1,0 +1,147 @@
+//! A server on a thread of its own.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+use crate::app::{Drained, Helios, HeliosBuilder, Running};
+use crate::config::Config;
+use crate::peer::{Peer, PeerOptions};
+use crate::starling::Starlings;
+use crate::telemetry::Metrics;
+
+/// A server that listens on a free port of loopback until it is dropped.
+#[derive(Debug)]
+pub struct TestServer {
+    http_url: String,
+    ws_url: String,
+    starlings: Starlings,
+    metrics: Arc<Metrics>,
+    stop: Option<oneshot::Sender<Stop>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+enum Stop {
+    AtOnce,
+    InOrder(mpsc::Sender<Drained>),
+}
+
+impl TestServer {
+    /// A server with the demo methods and the playground.
+    pub fn start() -> Self {
+        Self::start_with(|_| {}, |builder| builder)
+    }
+
+    /// A server with options and methods of its own. `build` runs on the server's thread.
+    ///
+    /// # Panics
+    /// If the server does not start: there is nothing to test then.
+    pub fn start_with(
+        configure: impl FnOnce(&mut Config),
+        build: impl FnOnce(HeliosBuilder) -> HeliosBuilder + Send + 'static,
+    ) -> Self {
+        let mut config = Config::default();
+        config.gateway.listen.set_port(0);
+        config.gateway.workers = 2;
+        config.gateway.playground = true;
+        config.demo.enabled = true;
+        config.store.data_dir = std::env::temp_dir().join(format!("helios-test-{}", std::process::id()));
+        configure(&mut config);
+        let (started, ready) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            actix_rt::System::new().block_on(async move {
+                let server = build(Helios::builder().config(config)).start().await.expect("it starts");
+                let urls = (server.http_url(), server.ws_url());
+                let handles = (server.starlings().clone(), Arc::clone(server.metrics()));
+                let _ = started.send((urls, handles));
+                finish(server, stopped.await.unwrap_or(Stop::AtOnce)).await;
+            });
+        });
+        let ((http_url, ws_url), (starlings, metrics)) = ready.recv().expect("the server starts");
+        Self { http_url, ws_url, starlings, metrics, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Such as `http://127.0.0.1:40000`.
+    pub fn http_url(&self) -> &str {
+        &self.http_url
+    }
+
+    /// Such as `ws://127.0.0.1:40000/ws`.
+    pub fn ws_url(&self) -> &str {
+        &self.ws_url
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        self.http_url.split("//").nth(1).unwrap_or_default()
+    }
+
+    /// Everybody who is connected.
+    pub fn starlings(&self) -> &Starlings {
+        &self.starlings
+    }
+
+    /// The metric table.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// A connected peer that knows our extensions and has read the `hello`.
+    ///
+    /// # Panics
+    /// If the server refuses it.
+    pub async fn peer(&self) -> Peer {
+        let mut peer = self.connect(&PeerOptions::default()).await;
+        peer.receive().await.expect("hello");
+        peer
+    }
+
+    /// A connected peer as existing clients are: no subprotocol.
+    ///
+    /// # Panics
+    /// If the server refuses it.
+    pub async fn plain_peer(&self) -> Peer {
+        self.connect(&PeerOptions { plain: true, ..PeerOptions::default() }).await
+    }
+
+    /// A connected peer with options of its own.
+    ///
+    /// # Panics
+    /// If the server refuses it.
+    pub async fn connect(&self, options: &PeerOptions) -> Peer {
+        Peer::connect(&self.ws_url, options).await.expect("the server accepts")
+    }
+
+    /// Stops in order and says how it went. It begins at once; `recv` waits for the end.
+    ///
+    /// # Panics
+    /// If called twice.
+    pub fn drain(&mut self) -> mpsc::Receiver<Drained> {
+        let (done, drained) = mpsc::channel();
+        let stop = self.stop.take().expect("a server stops once");
+        let _ = stop.send(Stop::InOrder(done));
+        drained
+    }
+}
+
+async fn finish(server: Running, stop: Stop) {
+    match stop {
+        Stop::AtOnce => server.stop().await,
+        Stop::InOrder(done) => {
+            let _ = done.send(server.drain().await);
+        }
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

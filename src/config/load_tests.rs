@@ -19,10 +19,15 @@ fn problems(sources: Sources) -> Vec<String> {
 
 #[test]
 fn each_source_is_stronger_than_the_one_before() {
-    let path = file("order", "[connections]\nmax = 10\nping_interval = \"5s\"\n[methods]\ntimeout = \"1s\"\n");
+    let path =
+        file("order", "[connections]\nmax = 10\nping_interval = \"5s\"\n[methods]\ntimeout = \"1s\"\n");
     let sources = Sources {
         file: Some(path.clone()),
-        environment: variables(&[("HELIOS__CONNECTIONS__MAX", "20"), ("HELIOS__METHODS__TIMEOUT", "2s"), ("HOME", "/")]),
+        environment: variables(&[
+            ("HELIOS__CONNECTIONS__MAX", "20"),
+            ("HELIOS__METHODS__TIMEOUT", "2s"),
+            ("HOME", "/"),
+        ]),
         flags: vec![Flag { name: "--max", key: "connections.max", value: Value::Integer(30) }],
         ..Sources::default()
     };
@@ -54,7 +59,11 @@ fn all_problems_are_told_at_once_with_their_place() {
     assert!(told[3].contains("connections.idle_timeout: \"5 parsecs\" is not a duration"), "{}", told[3]);
     assert!(told[4].contains("connections.max_per_address"), "{}", told[4]);
     assert!(told[5].contains("connections.gateway: unknown key"), "{}", told[5]);
-    assert!(told[6].contains("HELIOS__GATEWAY__LISTEN: gateway.listen: invalid socket address"), "{}", told[6]);
+    assert!(
+        told[6].contains("HELIOS__GATEWAY__LISTEN: gateway.listen: invalid socket address"),
+        "{}",
+        told[6]
+    );
     assert!(told[7].contains("HELIOS__TELEMETRY: telemetry: is a section"), "{}", told[7]);
     assert_eq!(told.len(), 8);
 }

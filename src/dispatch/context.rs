@@ -20,7 +20,6 @@ pub struct Context(Arc<Scope>);
 #[derive(Debug)]
 struct Scope {
     starling: Starling,
-    principal: Arc<Principal>,
     request_id: RequestId,
     method: Arc<Method>,
     deadline: Instant,
@@ -34,9 +33,13 @@ struct Scope {
 pub struct Cancelled;
 
 impl Context {
-    pub(super) fn new(starling: Starling, request_id: RequestId, method: Arc<Method>, started: Instant) -> Self {
+    pub(super) fn new(
+        starling: Starling,
+        request_id: RequestId,
+        method: Arc<Method>,
+        started: Instant,
+    ) -> Self {
         Self(Arc::new(Scope {
-            principal: starling.principal(),
             starling,
             request_id,
             deadline: started + method.timeout(),
@@ -53,8 +56,8 @@ impl Context {
     }
 
     /// Who asks.
-    pub fn principal(&self) -> &Principal {
-        &self.0.principal
+    pub fn principal(&self) -> Arc<Principal> {
+        self.0.starling.principal()
     }
 
     /// The id of the request.

@@ -153,7 +153,8 @@ impl Method {
 
     /// Whether one more call may run; give it back with [`Method::leave`].
     pub(super) fn enter(&self) -> Result<(), MethodError> {
-        if self.running.fetch_add(1, Ordering::Relaxed) < self.concurrency {
+        // Without a limit there is nothing to count.
+        if self.concurrency == usize::MAX || self.running.fetch_add(1, Ordering::Relaxed) < self.concurrency {
             return Ok(());
         }
         self.leave();
@@ -161,7 +162,9 @@ impl Method {
     }
 
     pub(super) fn leave(&self) {
-        self.running.fetch_sub(1, Ordering::Relaxed);
+        if self.concurrency != usize::MAX {
+            self.running.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn check(&self, payload: Option<Raw<'_>>) -> Result<(), MethodError> {

@@ -2,13 +2,15 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Instant;
 
 use futures_util::FutureExt;
 
+use super::BoxFuture;
 use super::context::Context;
 use super::error::MethodError;
 use super::events;
@@ -86,14 +88,18 @@ impl Call {
         if let Err(error) = method.check(payload) {
             return answer(self.finish(Err(error)));
         }
-        let payload = payload.map(Raw::to_owned);
-        let context = self.context.clone();
-        // The call of the handler itself may panic too, before there is a future.
-        let mut work = AssertUnwindSafe(async move { context.method_entry().call(context.clone(), payload).await })
-            .catch_unwind()
-            .boxed_local();
+        let (context, payload) = (self.context.clone(), payload.map(Raw::to_owned));
+        // Calling the handler may panic too, before there is a future.
+        let called = catch_unwind(AssertUnwindSafe(|| method.call(context, payload)));
+        let mut work = match called {
+            Ok(work) => Guarded(work),
+            Err(panic) => {
+                let outcome = self.settle(Err(panic));
+                return answer(self.finish(outcome));
+            }
+        };
         // Most handlers need nothing but the processor: those never see a task, a timer or a waker.
-        let first = work.as_mut().poll(&mut TaskContext::from_waker(Waker::noop()));
+        let first = work.poll_unpin(&mut TaskContext::from_waker(Waker::noop()));
         drop((entered, scope));
         match first {
             Poll::Ready(outcome) => {
@@ -164,6 +170,21 @@ impl Drop for Call {
     }
 }
 
+/// Turns a panic of a handler into an outcome.
+struct Guarded(BoxFuture<Answer>);
+
+impl Future for Guarded {
+    type Output = Outcome;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Outcome> {
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+            Ok(Poll::Ready(answer)) => Poll::Ready(Ok(answer)),
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    }
+}
+
 /// Polls a handler inside the scope of its request, so that its log lines name it.
 struct InScope<F> {
     id: RequestId,
@@ -174,11 +195,10 @@ struct InScope<F> {
 impl<F: Future + Unpin> Future for InScope<F> {
     type Output = F::Output;
 
-    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
         let this = &mut *self;
         let _entered = this.span.enter();
         let _scope = enter_request(this.id.as_ascii());
         this.work.poll_unpin(cx)
     }
 }
-

@@ -123,15 +123,34 @@ mod tests {
     #[test]
     fn one_star_is_one_segment_and_two_are_any() {
         for (pattern, topic) in [
-            ("a", "a"), ("a:b", "a:b"), ("*", "a"), ("a:*", "a:b"), ("*:b", "a:b"), ("**", "a"), ("**", "a:b:c"),
-            ("a:**", "a:b:c"), ("**:c", "a:b:c"), ("a:**:c", "a:b:b:c"), ("**:b:**", "a:b:b:c"), ("a:*:**", "a:b:c"),
+            ("a", "a"),
+            ("a:b", "a:b"),
+            ("*", "a"),
+            ("a:*", "a:b"),
+            ("*:b", "a:b"),
+            ("**", "a"),
+            ("**", "a:b:c"),
+            ("a:**", "a:b:c"),
+            ("**:c", "a:b:c"),
+            ("a:**:c", "a:b:b:c"),
+            ("**:b:**", "a:b:b:c"),
+            ("a:*:**", "a:b:c"),
             ("**:a:b", "x:a:a:b"),
         ] {
             assert!(fits(pattern, topic), "{pattern} fits {topic}");
         }
         for (pattern, topic) in [
-            ("a", "b"), ("a", "a:b"), ("*", "a:b"), ("a:*", "a"), ("a:*", "a:b:c"), ("a:**", "a"), ("**:c", "c"),
-            ("a:**:c", "a:c"), ("a:b", "a"), ("**:a:b", "x:a:c"), ("**:b", "a:b:c"),
+            ("a", "b"),
+            ("a", "a:b"),
+            ("*", "a:b"),
+            ("a:*", "a"),
+            ("a:*", "a:b:c"),
+            ("a:**", "a"),
+            ("**:c", "c"),
+            ("a:**:c", "a:c"),
+            ("a:b", "a"),
+            ("**:a:b", "x:a:c"),
+            ("**:b", "a:b:c"),
         ] {
             assert!(!fits(pattern, topic), "{pattern} does not fit {topic}");
         }

@@ -153,7 +153,9 @@ fn app(
 fn routes(config: &mut ServiceConfig, around: &Surroundings) {
     let at = |path: &str, route: Route| {
         let reading = guard::Any(guard::Get()).or(guard::Head());
-        web::resource(path.to_owned()).route(route.guard(reading)).default_service(web::to(method_not_allowed))
+        web::resource(path.to_owned())
+            .route(route.guard(reading))
+            .default_service(web::to(method_not_allowed))
     };
     config
         .service(at("/health", web::to(health::health)))

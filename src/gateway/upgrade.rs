@@ -92,7 +92,9 @@ fn accept(around: &Surroundings, request: &Request) -> Result<(Response<()>, Dia
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
     let offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     let chosen = offered.map(str::trim).find_map(|name| Dialect::of_subprotocol(name).map(|it| (name, it)));
-    let Some((name, dialect)) = chosen else { return Ok((handshake.finish().drop_body(), Dialect::EXISTING)) };
+    let Some((name, dialect)) = chosen else {
+        return Ok((handshake.finish().drop_body(), Dialect::EXISTING));
+    };
     handshake.insert_header((SEC_WEBSOCKET_PROTOCOL, name));
     Ok((handshake.finish().drop_body(), dialect))
 }
@@ -107,7 +109,8 @@ fn bad_handshake(error: &HandshakeError) -> Refused {
 }
 
 fn check_origin(allowed: &[String], origin: &HeaderValue) -> Result<(), Refused> {
-    let fits = |allowed: &String| allowed == "*" || allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
+    let fits =
+        |allowed: &String| allowed == "*" || allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
     if allowed.iter().any(fits) {
         return Ok(());
     }

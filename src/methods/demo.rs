@@ -8,9 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::dispatch::{
-    Context, MethodError, MethodOptions, RegistryBuilder, Reply, Starling, TopicEvent,
-};
+use crate::dispatch::{Context, MethodError, MethodOptions, RegistryBuilder, Reply, Starling, TopicEvent};
 use crate::protocol::Payload;
 
 /// The longest that a demo method waits.
@@ -204,4 +202,3 @@ async fn slow(_: Context, params: Slow) -> Result<Value, MethodError> {
     sleep(Duration::from_millis(params.ms.min(WAIT_MAX_MS))).await;
     Ok(params.value)
 }
-

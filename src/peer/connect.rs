@@ -108,7 +108,8 @@ pub(super) async fn connect(url: &str, options: &PeerOptions) -> Result<(Socket,
     let connector = options.ca.as_ref().map(trusting).transpose()?;
     let connecting = connect_async_tls_with_config(request, None, true, connector);
     let connected = timeout(options.timeout, connecting).await;
-    let (socket, answer) = connected.map_err(|_| ConnectError::Timeout(options.timeout))?.map_err(unreachable)?;
+    let (socket, answer) =
+        connected.map_err(|_| ConnectError::Timeout(options.timeout))?.map_err(unreachable)?;
     let chosen = answer.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|name| name.to_str().ok());
     Ok((socket, chosen.and_then(Dialect::of_subprotocol).unwrap_or(Dialect::EXISTING)))
 }
@@ -121,10 +122,11 @@ fn trusting(path: &PathBuf) -> Result<Connector, ConnectError> {
         let certificate = certificate.map_err(|error| wrong(error.into()))?;
         roots.add(certificate).map_err(|error| wrong(error.into()))?;
     }
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(error.into()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config =
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| wrong(error.into()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
     Ok(Connector::Rustls(Arc::new(config)))
 }

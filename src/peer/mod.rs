@@ -146,7 +146,8 @@ impl Peer {
     pub async fn notify(&mut self, topic: &str, data: &Value) -> Result<(), PeerError> {
         let data = Payload::write(self.dialect.codec, data)?;
         let data = Some(data.as_raw());
-        self.send(&Outgoing::Notification { request_id: None, topic, progress: false, data, peer: None }).await
+        self.send(&Outgoing::Notification { request_id: None, topic, progress: false, data, peer: None })
+            .await
     }
 
     /// Answers a request of the server.
@@ -211,8 +212,12 @@ impl Peer {
                 .map_err(|_| PeerError::Timeout(self.limit))?
                 .ok_or(PeerError::Closed(None))??;
             match message {
-                Message::Text(text) => return Ok(Received::of(self.dialect.decode_text(&text), text.as_bytes())),
-                Message::Binary(bytes) => return Ok(Received::of(self.dialect.decode_binary(&bytes), &bytes)),
+                Message::Text(text) => {
+                    return Ok(Received::of(self.dialect.decode_text(&text), text.as_bytes()));
+                }
+                Message::Binary(bytes) => {
+                    return Ok(Received::of(self.dialect.decode_binary(&bytes), &bytes));
+                }
                 Message::Close(frame) => {
                     // Lets the closing handshake finish, so that the server sees it.
                     let _ = self.socket.flush().await;

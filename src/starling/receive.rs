@@ -240,8 +240,12 @@ impl Service for SessionService {
         let decoded = self.session.dialect().decode_text(text);
         let hooks = &self.session.shared.hooks;
         match &decoded {
-            Decoded::Foreign(Foreign::Text) => call_hook("onText", hooks.on_text.as_ref(), &self.starling, text),
-            Decoded::Foreign(Foreign::Json) => call_hook("onJson", hooks.on_json.as_ref(), &self.starling, text),
+            Decoded::Foreign(Foreign::Text) => {
+                call_hook("onText", hooks.on_text.as_ref(), &self.starling, text)
+            }
+            Decoded::Foreign(Foreign::Json) => {
+                call_hook("onJson", hooks.on_json.as_ref(), &self.starling, text)
+            }
             _ => {}
         }
         self.message(decoded);

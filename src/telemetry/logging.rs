@@ -33,8 +33,8 @@ pub enum LoggingError {
 /// If the level is unreadable or if logging was started before.
 pub fn init_logging(options: &TelemetryOptions) -> Result<(), LoggingError> {
     let level = &options.log_level;
-    let filter = EnvFilter::try_new(level)
-        .map_err(|source| LoggingError::Level { level: level.clone(), source })?;
+    let filter =
+        EnvFilter::try_new(level).map_err(|source| LoggingError::Level { level: level.clone(), source })?;
     // Its lines about workers tell nothing that ours do not.
     let quiet = "actix_server=warn".parse().ok().filter(|_| !level.contains("actix_server"));
     let filter = quiet.into_iter().fold(filter, EnvFilter::add_directive);

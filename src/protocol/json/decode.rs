@@ -13,6 +13,8 @@ use crate::protocol::violation::Violations;
 use crate::protocol::{PROTOCOL_NAME, RequestId};
 
 const ERROR_MESSAGE_MAX: usize = 1024;
+const METHOD_TOO_LONG: &str = "Method name exceeds maximum length of 128";
+const METHOD_FORMAT: &str = "Invalid method name format. Must be namespace:action";
 
 /// Reads a text frame.
 pub fn decode(text: &str) -> Decoded<'_> {
@@ -115,8 +117,9 @@ impl<'a> Fields<'a> {
         match self.version.map(string) {
             None => wrong.add("Missing required field: version"),
             Some(None) => wrong.add("Version must be a string"),
-            Some(Some(version)) => wrong
-                .unless(is_version(&version), "Version must be in semantic version format (x.y.z)"),
+            Some(Some(version)) => {
+                wrong.unless(is_version(&version), "Version must be in semantic version format (x.y.z)")
+            }
         }
         match self.timestamp {
             None => wrong.add("Missing required field: timestamp"),
@@ -126,8 +129,9 @@ impl<'a> Fields<'a> {
         let kind = self.kind.map(|kind| string(kind).filter(|kind| KINDS.contains(&kind.as_ref())));
         match &kind {
             None => wrong.add("Missing required field: type"),
-            Some(None) => wrong
-                .add("Invalid type: must be one of request, response, notification, error, ack, ping"),
+            Some(None) => {
+                wrong.add("Invalid type: must be one of request, response, notification, error, ack, ping")
+            }
             Some(Some(_)) => {}
         }
         if let Some(peer) = self.peer {
@@ -153,13 +157,9 @@ impl<'a> Fields<'a> {
                 None
             }
             Some(Some(method)) => {
-                if method.chars().count() > METHOD_NAME_MAX {
-                    wrong.add("Method name exceeds maximum length of 128");
-                } else {
-                    wrong.unless(
-                        is_method_name(&method),
-                        "Invalid method name format. Must be namespace:action",
-                    );
+                if !is_method_name(&method) {
+                    let long = method.chars().count() > METHOD_NAME_MAX;
+                    wrong.add(if long { METHOD_TOO_LONG } else { METHOD_FORMAT });
                 }
                 Some(method)
             }
@@ -315,11 +315,8 @@ fn failure_of_response<'a>(text: &'a str, wrong: &mut Violations) -> Option<Fail
         None
     };
     let code = field(parts.code, "Error must contain non-empty code field", "Error code must be a string");
-    let message = field(
-        parts.message,
-        "Error must contain non-empty message field",
-        "Error message must be a string",
-    );
+    let message =
+        field(parts.message, "Error must contain non-empty message field", "Error message must be a string");
     wrong.unless(parts.details != Some("null"), "Error details cannot be null");
     Some(Failure { code: code?, message: message?, details: parts.details.map(Raw::json) })
 }
@@ -375,7 +372,8 @@ fn is_version(text: &str) -> bool {
 /// A whole number above zero, however it is written: `1`, `1.0`, `1e300`.
 fn is_timestamp(number: &str) -> bool {
     let bytes = number.as_bytes();
-    if bytes.first().is_some_and(|first| (b'1'..=b'9').contains(first)) && bytes.iter().all(u8::is_ascii_digit)
+    if bytes.first().is_some_and(|first| (b'1'..=b'9').contains(first))
+        && bytes.iter().all(u8::is_ascii_digit)
     {
         return number.len() < 300 || number.parse::<f64>().is_ok_and(f64::is_finite);
     }

@@ -39,7 +39,9 @@ fn the_last_of_two_fields_counts_and_escapes_in_names_are_read() {
 
 #[test]
 fn what_is_not_ours_is_foreign() {
-    for text in ["1", "null", "[]", "{}", r#"{"protocol":"Helios-Starling"}"#, r#"[{"protocol":"helios-starling"}]"#] {
+    for text in
+        ["1", "null", "[]", "{}", r#"{"protocol":"Helios-Starling"}"#, r#"[{"protocol":"helios-starling"}]"#]
+    {
         assert_eq!(decode(text), Decoded::Foreign(Foreign::Json), "{text}");
     }
     for text in ["", "hello", "{", r#"{"protocol":"helios-starling"} x"#] {
@@ -69,7 +71,9 @@ fn a_refused_request_names_its_id_if_it_can() {
     let text = envelope(&format!(r#""type":"request","requestId":"{ID}","method":"echo""#));
     let Decoded::Refused(refusal) = decode(&text) else { panic!() };
     assert_eq!(refusal.request_id.unwrap().as_str(), ID);
-    let Decoded::Refused(refusal) = decode(&envelope(r#""type":"request","requestId":"x""#)) else { panic!() };
+    let Decoded::Refused(refusal) = decode(&envelope(r#""type":"request","requestId":"x""#)) else {
+        panic!()
+    };
     assert_eq!(refusal.request_id, None);
     assert_eq!(request_id_of_prefix(&text.as_bytes()[..text.len() - 3]).unwrap().as_str(), ID);
     assert_eq!(request_id_of_prefix(b"\xff"), None);
@@ -100,7 +104,10 @@ fn responses_follow_the_rules_of_existing_peers() {
         (r#""success":false,"error":{"code":"","message":"x"}"#, "Error must contain non-empty code field"),
         (r#""success":false,"error":{"code":1,"message":"x"}"#, "Error code must be a string"),
         (r#""success":false,"error":{"code":"A"}"#, "Error must contain non-empty message field"),
-        (r#""success":false,"error":{"code":"A","message":"x","details":null}"#, "Error details cannot be null"),
+        (
+            r#""success":false,"error":{"code":"A","message":"x","details":null}"#,
+            "Error details cannot be null",
+        ),
     ] {
         assert_eq!(violations(&format!("{id},{rest}")), [expected]);
     }

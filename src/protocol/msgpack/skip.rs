@@ -59,7 +59,9 @@ impl Head {
             0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => scalar(0),
             0x80..=0x8f => Ok(Self { start: at + 1, len: 0, children: low * 2, text: false }),
             0x90..=0x9f => Ok(Self { start: at + 1, len: 0, children: low, text: false }),
-            0xa0..=0xbf => Ok(Self { start: at + 1, len: usize::from(marker & 0x1f), children: 0, text: true }),
+            0xa0..=0xbf => {
+                Ok(Self { start: at + 1, len: usize::from(marker & 0x1f), children: 0, text: true })
+            }
             0xc1 => Err(Broken),
             0xc4..=0xc6 => body(1 << (marker - 0xc4), 0, false),
             0xc7..=0xc9 => body(1 << (marker - 0xc7), 1, false),
@@ -84,7 +86,8 @@ mod tests {
 
     #[test]
     fn values_end_where_they_end() {
-        let value = json!({"a": [1, -1, 300, 70000, -70000, 1.5, null, true, "x".repeat(300)], "b": {"c": []}});
+        let value =
+            json!({"a": [1, -1, 300, 70000, -70000, 1.5, null, true, "x".repeat(300)], "b": {"c": []}});
         let mut bytes = rmp_serde::to_vec(&value).unwrap();
         let len = bytes.len();
         bytes.push(0xc0);
@@ -97,7 +100,13 @@ mod tests {
 
     #[test]
     fn claims_are_not_believed() {
-        for bytes in [&[0xdf, 0xff, 0xff, 0xff, 0xff][..], &[0xdb, 0xff, 0xff, 0xff, 0xff], &[0xc1], &[], &[0xa1, 0xff]] {
+        for bytes in [
+            &[0xdf, 0xff, 0xff, 0xff, 0xff][..],
+            &[0xdb, 0xff, 0xff, 0xff, 0xff],
+            &[0xc1],
+            &[],
+            &[0xa1, 0xff],
+        ] {
             assert_eq!(skip_value(bytes), Err(Broken));
         }
         assert!(skip_value(&[0x91; 100_000]).is_err(), "deep, without an end");

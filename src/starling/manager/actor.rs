@@ -38,7 +38,14 @@ impl StarlingsManager {
         let now_ms = shared.clock.now_ms();
         let per_second = options.per_second;
         let rate = (per_second > 0).then(|| TokenBucket::new(per_second, per_second, now_ms));
-        Self { max: options.max, max_per_address: options.max_per_address, rate, shared, table, _alive: gone.drop_guard() }
+        Self {
+            max: options.max,
+            max_per_address: options.max_per_address,
+            rate,
+            shared,
+            table,
+            _alive: gone.drop_guard(),
+        }
     }
 
     fn admit(&mut self, order: Admit) -> Result<(), Refusal> {

@@ -163,4 +163,3 @@ impl Starlings {
         self.table.read().sessions()
     }
 }
-

@@ -1,0 +1,128 @@
+// The playground and the bundle in a real browser.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { chromium } from 'playwright-core';
+
+import { root, startServer } from './helper.js';
+
+const candidates = [
+  process.env.CHROMIUM,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+];
+const executablePath = candidates.find((path) => path && existsSync(path));
+const artifacts = join(root, 'artifacts');
+
+let server;
+let browser;
+let page;
+const problems = [];
+before(async () => {
+  assert.ok(executablePath, 'no Chromium found: install one or set CHROMIUM to its path');
+  mkdirSync(artifacts, { recursive: true });
+  server = await startServer();
+  browser = await chromium.launch({
+    executablePath,
+    args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+  page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+  page.on('pageerror', (error) => problems.push(error.message));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(server.http)) problems.push(`a request left for ${request.url()}`);
+  });
+  await page.goto(server.http);
+  await page.waitForSelector('#state[data-state=connected]');
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const answer = async (kind) => {
+  await page.waitForSelector(`#answer[data-kind=${kind}]`);
+  return page.textContent('#answer');
+};
+
+async function call(method, payload) {
+  await page.click(`#methods button:text-is("${method}")`);
+  if (payload !== undefined) await page.fill('#payload', payload);
+  await page.click('#send');
+}
+
+test('methods are listed and called with a form', async () => {
+  await page.waitForSelector('#methods button:text-is("system:ping")');
+  await call('demo:echo', '{"hello":"browser"}');
+  assert.deepEqual(JSON.parse(await answer('success')), { hello: 'browser' });
+  assert.match(await page.textContent('#timing'), /^\d+\.\d ms$/);
+  await page.click('#methods button:text-is("demo:slow")');
+  await page.fill('#fields input[name=ms]', '1');
+  await page.fill('#fields input[name=value]', '"from a field"');
+  assert.deepEqual(JSON.parse(await page.inputValue('#payload')), { ms: 1, value: 'from a field' });
+  await page.click('#send');
+  await page.waitForFunction(() => document.getElementById('answer').textContent.includes('from a field'));
+});
+
+test('progress is drawn', async () => {
+  await call('demo:progress', '{"steps":4,"stepMs":20}');
+  await answer('success');
+  assert.equal(await page.getAttribute('#progress progress', 'max'), '100');
+  assert.equal(await page.$eval('#progress progress', (bar) => bar.value), 100);
+  assert.match(await page.textContent('#progress-text'), /100 % done/);
+});
+
+test('errors and wrong payloads are shown', async () => {
+  await call('demo:fail', '{"code":"APP_SHOWN"}');
+  assert.match(await answer('error'), /^APP_SHOWN: This method always fails/);
+  await page.fill('#payload', '{');
+  await page.click('#send');
+  assert.match(await page.textContent('#problem'), /not JSON/);
+});
+
+test('frames go both ways with their time', async () => {
+  await page.click('#clear');
+  await call('demo:callme');
+  await answer('success');
+  const directions = await page.$$eval('#frames li', (rows) => rows.map((row) => row.dataset.direction));
+  assert.deepEqual(directions, ['out', 'in', 'out', 'in']);
+  assert.match(await page.textContent('#frames li:last-child time'), /ms$/);
+  assert.match(await page.textContent('#frames li:last-child code'), /"success":true/);
+});
+
+test('the keyboard is enough', async () => {
+  await page.focus('#method');
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type('demo:echo');
+  await page.focus('#payload');
+  await page.keyboard.press('Control+A');
+  await page.keyboard.type('"typed"');
+  await page.keyboard.press('Control+Enter');
+  await page.waitForFunction(() => document.getElementById('answer').textContent === '"typed"');
+});
+
+test('the compact codec works in a browser', async () => {
+  await page.selectOption('#codec', 'msgpack');
+  await page.waitForSelector('#state[data-state=connected]');
+  await call('demo:echo', '[1,2]');
+  await page.waitForFunction(() => document.getElementById('answer').textContent.replace(/\s/g, '') === '[1,2]');
+});
+
+test('it is kept as pictures, light and dark', async () => {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    await page.screenshot({ path: join(artifacts, `playground-${colorScheme}.png`) });
+  }
+  await page.setViewportSize({ width: 390, height: 844 });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+  assert.ok(!wide, 'nothing sticks out on a phone');
+});
+
+test('nothing went wrong and nothing came from elsewhere', () => {
+  assert.deepEqual(problems, []);
+});

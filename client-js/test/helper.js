@@ -1,0 +1,52 @@
+// Starts the real binary on a free port for a test file.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+export const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+const binary = process.env.HELIOS_BIN ?? join(root, 'target/debug/helios');
+
+/**
+ * @param {string[]} [args]
+ * @param {Record<string, string>} [env]
+ */
+export async function startServer(args = [], env = {}) {
+  const dir = mkdtempSync(join(tmpdir(), 'helios-js-'));
+  const child = spawn(binary, [...args, '--listen', env.LISTEN ?? ':0', '--data-dir', dir], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  const url = await new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => reject(new Error(`the server ended with ${code}`)));
+    createInterface(child.stderr).on('line', (line) => {
+      const found = line.match(/WebSocket\s+(\S+)/);
+      if (found) resolve(found[1]);
+    });
+  });
+  return {
+    url,
+    http: url.replace(/^ws/, 'http').replace(/\/ws$/, ''),
+    port: Number(new URL(url).port),
+    signal: (name) => child.kill(name),
+    exited,
+    async stop() {
+      child.kill('SIGKILL');
+      await exited;
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits until `holds`, never for a while. */
+export async function until(what, holds, patience = 15_000) {
+  const begin = Date.now();
+  while (!(await holds())) {
+    if (Date.now() - begin > patience) throw new Error(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -1,0 +1,18 @@
+//! What the server does, asked the way a peer would: over real sockets, HTTP and the command line.
+
+mod callbacks;
+mod cli;
+mod conformance;
+mod connections;
+mod drain;
+mod framing;
+mod hooks;
+mod http;
+mod limits;
+mod messages;
+mod methods;
+mod metrics;
+mod proxy;
+mod raw;
+mod tls;
+mod wait;

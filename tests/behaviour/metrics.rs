@@ -1,0 +1,167 @@
+//! Every metric moves.
+
+use std::collections::HashMap;
+
+use helios::base::ByteSize;
+use helios::dispatch::{Anything, Context, MethodError, MethodOptions, Responder};
+use helios::testing::TestServer;
+use serde_json::json;
+
+use crate::http::{ask, get};
+use crate::raw::RawSocket;
+use crate::wait::until;
+
+async fn panics(_: Context, _: Anything) -> Result<(), MethodError> {
+    panic!("on purpose")
+}
+
+/// The page as numbers by name with labels.
+async fn page(server: &TestServer) -> HashMap<String, f64> {
+    let text = get(server, "/metrics").await.2;
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_metric_moves() {
+    let server = TestServer::start_with(
+        |config| config.connections.outbox_bytes_max = ByteSize::kib(64),
+        |builder| {
+            builder.method("bad:panic", panics).raw_method(
+                "bad:twice",
+                MethodOptions::default(),
+                |_, _, responder: Responder| async move {
+                    let _ = (responder.succeed(1), responder.succeed(2));
+                },
+            )
+        },
+    );
+    let mut peer = server.plain_peer().await;
+    peer.request("demo:echo", &json!(1)).await.unwrap();
+    peer.request("bad:twice", &json!(1)).await.unwrap();
+    for method in ["no:method", "bad:panic", "demo:fail"] {
+        peer.request(method, &json!(null)).await.unwrap_err();
+    }
+    peer.notify("a:topic", &json!(1)).await.unwrap();
+    peer.send_text("text").await.unwrap();
+    peer.send_text("[1]").await.unwrap();
+    peer.send_binary(vec![1]).await.unwrap();
+    let envelope =
+        |rest: &str| format!(r#"{{"protocol":"helios-starling","version":"1.0.0","timestamp":1,{rest}}}"#);
+    let id = "00000000-0000-4000-8000-000000000000";
+    for rest in [
+        r#""type":"ping""#.to_owned(),
+        r#""type":"error","error":{"code":"X","message":"y"}"#.to_owned(),
+        format!(r#""type":"ack","messageId":"{id}""#),
+        format!(r#""type":"response","requestId":"{id}","success":true"#),
+        r#""peer":true,"type":"notification","notification":{"topic":"a"}"#.to_owned(),
+    ] {
+        peer.send_text(envelope(&rest)).await.unwrap();
+    }
+    let slow = peer.send_request("demo:slow", Some(&json!({"ms": 300}))).await.unwrap();
+    until("it runs", || server.metrics().in_flight.get() == 1).await;
+    assert_eq!(page(&server).await["helios_requests_in_flight"], 1.0);
+    peer.answer(&slow).await.unwrap();
+    let call = peer.send_request("demo:callme", Some(&json!({"method": "a:b"}))).await.unwrap();
+    let received = peer.expect(|it| matches!(it, helios::peer::Received::Request { .. })).await.unwrap();
+    let helios::peer::Received::Request { id: called, .. } = received else { panic!() };
+    peer.respond(&called, &json!(1)).await.unwrap();
+    peer.answer(&call).await.unwrap();
+    RawSocket::refused(server.address(), &crate::raw::handshake("/metrics", "")).await;
+
+    let lazy = RawSocket::open(server.address(), "/").await;
+    until("it is there", || server.starlings().count() == 2).await;
+    let data = json!("x".repeat(30_000));
+    let mut most = 0;
+    for _ in 0..2_000 {
+        if server.metrics().slow_consumers.get() > 0 {
+            break;
+        }
+        let idle =
+            |starling: &helios::dispatch::Starling| starling.extensions().with(|seen: &mut bool| !*seen);
+        server.starlings().broadcast("flood", &data, idle).unwrap();
+        most = most.max(server.metrics().outbox_bytes.get());
+        tokio::time::sleep(std::time::Duration::from_micros(200)).await;
+        while server.metrics().slow_consumers.get() == 0
+            && tokio::time::timeout(std::time::Duration::from_micros(1), peer.receive()).await.is_ok()
+        {
+        }
+    }
+    drop(lazy);
+    assert!(most > 0, "bytes waited for somebody");
+    until("it is gone", || server.metrics().slow_consumers.get() >= 1).await;
+    ask(&server, "GET", "/health", &[]).await;
+
+    let page = page(&server).await;
+    for name in [
+        r#"helios_requests_total{endpoint="demo:echo",method="WS",status="ok"}"#,
+        r#"helios_requests_total{endpoint="demo:fail",method="WS",status="application"}"#,
+        r#"helios_requests_total{endpoint="unknown",method="WS",status="METHOD_NOT_FOUND"}"#,
+        r#"helios_requests_total{endpoint="/health",method="GET",status="200"}"#,
+        r#"helios_request_duration_seconds_count{endpoint="demo:echo",method="WS"}"#,
+        r#"helios_request_duration_seconds_count{endpoint="/metrics",method="GET"}"#,
+        r#"helios_errors_total{code="METHOD_ERROR"}"#,
+        r#"helios_errors_total{code="PROTOCOL_VIOLATION"}"#,
+        r#"helios_errors_total{code="PROXY_FORBIDDEN"}"#,
+        "helios_protocol_violations_total",
+        "helios_connections_opened_total",
+        r#"helios_connections_refused_total{reason="route"}"#,
+        "helios_received_bytes_total",
+        "helios_sent_bytes_total",
+        r#"helios_messages_received_total{kind="request"}"#,
+        r#"helios_messages_received_total{kind="response"}"#,
+        r#"helios_messages_received_total{kind="notification"}"#,
+        r#"helios_messages_received_total{kind="error"}"#,
+        r#"helios_messages_received_total{kind="ack"}"#,
+        r#"helios_messages_received_total{kind="text"}"#,
+        r#"helios_messages_received_total{kind="json"}"#,
+        r#"helios_messages_received_total{kind="binary"}"#,
+        r#"helios_messages_received_total{kind="refused"}"#,
+        "helios_slow_consumers_total",
+        "helios_handler_panics_total",
+        "helios_late_answers_total",
+        r#"helios_peer_messages_total{outcome="refused"}"#,
+        r#"helios_callbacks_total{outcome="sent"}"#,
+        r#"helios_callbacks_total{outcome="answered"}"#,
+        "helios_uptime_seconds",
+    ] {
+        assert!(
+            page.get(name).is_some_and(|value| *value > 0.0),
+            "{name} did not move: {:?}",
+            page.get(name)
+        );
+    }
+    drop(peer);
+    until("everybody is gone", || server.metrics().connections.get() == 0).await;
+    let closed: f64 = self::page(&server)
+        .await
+        .iter()
+        .filter(|(name, _)| name.starts_with("helios_connections_closed_total"))
+        .map(|(_, value)| value)
+        .sum();
+    assert_eq!(closed, page["helios_connections_opened_total"]);
+}
+
+#[tokio::test]
+async fn what_peers_make_up_never_becomes_a_label() {
+    let server = TestServer::start();
+    let mut peer = server.plain_peer().await;
+    for n in 0..20 {
+        peer.request(&format!("made:up{n}"), &json!(null)).await.unwrap_err();
+        peer.request("demo:fail", &json!({"code": format!("MADE_UP_{n}")})).await.unwrap_err();
+        ask(&server, &format!("MADEUP{n}"), &format!("/made/up/{n}"), &[]).await;
+    }
+    let text = get(&server, "/metrics").await.2.to_lowercase();
+    assert!(!text.contains("made"), "{text}");
+}
+
+#[tokio::test]
+async fn the_page_can_be_switched_off() {
+    let server = TestServer::start_with(|config| config.telemetry.metrics = false, |builder| builder);
+    assert_eq!(get(&server, "/metrics").await.0, 404);
+}

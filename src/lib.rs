@@ -42,6 +42,14 @@
 //! | [`cli`] | one file for each subcommand | – |
 //! | `testing` | a server on port 0, for tests (feature `testing`) | – |
 
+#![warn(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::todo,
+    clippy::dbg_macro,
+    clippy::redundant_closure_for_method_calls
+)]
+
 pub mod app;
 pub mod auth;
 pub mod base;

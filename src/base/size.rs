@@ -27,7 +27,7 @@ impl ByteSize {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |unit: &&(&str, usize)| self.0 >= unit.1 && self.0 % unit.1 == 0;
+        let fits = |unit: &&(&str, usize)| self.0 >= unit.1 && self.0.is_multiple_of(unit.1);
         let (name, bytes) = UNITS.iter().find(fits).copied().unwrap_or(("B", 1));
         write!(f, "{}{name}", self.0 / bytes)
     }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::session::Session;
 use crate::dispatch::{CallError, MethodError, Peer};
-use crate::protocol::{ErrorCode, MethodName, Outgoing, Payload, RequestId, Response};
+use crate::protocol::{ErrorCode, MethodName, Outgoing, Payload, Raw, RequestId, Response};
 
 type Answer = Result<Option<Payload>, MethodError>;
 type Waiting = HashMap<RequestId, oneshot::Sender<Answer>, RandomState>;
@@ -40,7 +40,7 @@ impl Pending {
     pub(super) fn answer(&self, response: &Response<'_>) -> bool {
         let Some(sender) = self.remove(&response.id) else { return false };
         let answer = match &response.result {
-            Ok(data) => Ok(data.map(|data| data.to_owned())),
+            Ok(data) => Ok(data.map(Raw::to_owned)),
             Err(failure) => Err(failure.into()),
         };
         // Whoever waited may have given up just now.

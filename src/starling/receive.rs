@@ -12,7 +12,7 @@ use super::pending;
 use super::proxy;
 use super::session::{Session, too_large};
 use super::shared::DrainPhase;
-use crate::dispatch::{Answer, Call, MethodError, Peer, SendError, Starling, TopicEvent};
+use crate::dispatch::{Answer, Call, MethodError, Peer, Reply, SendError, Starling, TopicEvent};
 use crate::protocol::{
     Decoded, ErrorCode, Failure, Foreign, Incoming, Notification, Outgoing, Payload, Refusal, Request,
     RequestId, Response, Severity, Violations, json,
@@ -179,7 +179,7 @@ impl Session {
 
     /// The same in the name of another peer.
     pub(super) fn respond_from(&self, id: &RequestId, answer: Answer, peer: Option<&Payload>) {
-        let answer = answer.map(|reply| reply.into_payload());
+        let answer = answer.map(Reply::into_payload);
         let sent = self.try_respond(id, &answer, peer);
         let Err(problem) = sent else { return };
         if let Some((bytes, limit)) = too_large(&problem) {

@@ -1,7 +1,7 @@
 //! A session: what a peer is to the server, behind whichever socket it has.
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -33,20 +33,20 @@ pub struct Session {
     pub(super) requests: Load,
 }
 
-/// Requests of a session that are not answered yet.
+/// Requests of a session that are not answered yet: their number in the upper bits, their bytes in the
+/// lower ones, so that one addition counts both.
 #[derive(Debug, Default)]
-pub(super) struct Load {
-    count: AtomicUsize,
-    bytes: AtomicUsize,
-}
+pub(super) struct Load(AtomicU64);
+
+const ONE_REQUEST: u64 = 1 << 40;
 
 impl Load {
     /// Adds a request of so many bytes; `false` if that is too much.
     pub(super) fn add(&self, bytes: usize, count_max: usize, bytes_max: usize) -> bool {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let held = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let before = self.0.fetch_add(ONE_REQUEST + bytes as u64, Ordering::Relaxed);
+        let (count, held) = (before / ONE_REQUEST, before % ONE_REQUEST);
         // One request passes however large it is.
-        let fits = count < count_max && (count == 0 || held + bytes <= bytes_max);
+        let fits = count < count_max as u64 && (count == 0 || held + bytes as u64 <= bytes_max as u64);
         if !fits {
             self.remove(bytes);
         }
@@ -54,8 +54,7 @@ impl Load {
     }
 
     pub(super) fn remove(&self, bytes: usize) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.0.fetch_sub(ONE_REQUEST + bytes as u64, Ordering::Relaxed);
     }
 }
 
@@ -123,7 +122,8 @@ impl Peer for Session {
     }
 
     fn send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
-        let link = self.link().ok_or(SendError::Closed)?;
+        let link = self.link.lock();
+        let link = link.as_ref().ok_or(SendError::Closed)?;
         let opcode = match self.dialect.codec {
             Codec::Json => Opcode::Text,
             Codec::MsgPack => Opcode::Binary,

@@ -61,14 +61,14 @@ impl Process {
         assert!(sent.success());
     }
 
-    fn exit_code(&mut self) -> i32 {
+    async fn exit_code(&mut self) -> i32 {
         let begin = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code().expect("it ends by itself");
             }
             assert!(begin.elapsed() < PATIENCE, "it does not end");
-            std::thread::sleep(Duration::from_millis(5));
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
@@ -86,7 +86,7 @@ async fn without_a_subcommand_it_is_the_playground() {
     let mut peer = Peer::connect(&process.url, &PeerOptions::default()).await.unwrap();
     assert_eq!(peer.request("demo:echo", &json!(1)).await.unwrap(), json!(1));
     process.signal("-INT");
-    assert_eq!(process.exit_code(), 0);
+    assert_eq!(process.exit_code().await, 0);
 }
 
 #[tokio::test]
@@ -114,7 +114,7 @@ async fn sigterm_finishes_requests_and_a_second_signal_ends_at_once() {
         }
     };
     assert!(matches!(end, PeerError::Closed(Some(1012))), "{end:?}");
-    assert_eq!(process.exit_code(), 0);
+    assert_eq!(process.exit_code().await, 0);
 
     let mut process = Process::start("twice", &["serve", "--demo"]);
     let mut peer = Peer::connect(&process.url, &PeerOptions::default()).await.unwrap();
@@ -128,7 +128,7 @@ async fn sigterm_finishes_requests_and_a_second_signal_ends_at_once() {
     .await
     .unwrap();
     process.signal("-TERM");
-    assert_eq!(process.exit_code(), 1);
+    assert_eq!(process.exit_code().await, 1);
     assert!(begin.elapsed() < Duration::from_secs(5));
 }
 

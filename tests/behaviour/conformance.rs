@@ -135,3 +135,48 @@ async fn a_server_answers_every_invalid_frame_and_goes_on() {
     }
     assert_eq!(peer.request("demo:echo", &json!(1)).await.unwrap(), json!(1));
 }
+
+#[test]
+fn the_schema_accepts_and_refuses_what_the_server_does() {
+    let path = format!("{}/protocol-spec/schema/message.json", env!("CARGO_MANIFEST_DIR"));
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    for case in cases("valid/json.json").iter().filter(|case| case["message"].is_object()) {
+        let message: Value = serde_json::from_str(case["frame"].as_str().unwrap()).unwrap();
+        assert!(schema.is_valid(&message), "{}", case["name"]);
+    }
+    for case in cases("invalid/json.json") {
+        let message: Value = serde_json::from_str(case["frame"].as_str().unwrap()).unwrap();
+        assert!(!schema.is_valid(&message), "{}", case["name"]);
+    }
+}
+
+#[tokio::test]
+async fn the_described_methods_are_those_that_the_server_has() {
+    let server = TestServer::start();
+    let listed = server.peer().await.request("system:methods", &json!(null)).await.unwrap();
+    let mut described = Vec::new();
+    for namespace in ["demo", "system"] {
+        let path = format!("{}/protocol-spec/methods/{namespace}.json", env!("CARGO_MANIFEST_DIR"));
+        let read: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        described.extend(read["methods"].as_array().unwrap().clone());
+    }
+    let listed = listed["methods"].as_array().unwrap();
+    assert_eq!(listed.len(), described.len());
+    for (ours, spec) in listed.iter().zip(&described) {
+        for field in ["name", "description", "idempotent", "timeoutMs"] {
+            assert_eq!(ours[field], spec[field], "{} of {}", field, spec["name"]);
+        }
+        let parameters = |schema: &Value| {
+            let one = schema["anyOf"].as_array().and_then(|any| any.iter().find(|one| one.get("$ref").is_some()));
+            let object = match one {
+                Some(one) => schema.pointer(one["$ref"].as_str().unwrap().trim_start_matches('#')).unwrap(),
+                None => schema,
+            };
+            object["properties"].as_object().map(|all| all.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
+        };
+        let mut told: Vec<String> = spec["payload"].as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default();
+        told.sort();
+        assert_eq!(parameters(&ours["schema"]), told, "parameters of {}", spec["name"]);
+    }
+}

@@ -39,7 +39,8 @@ async fn foreign_frames_reach_their_hooks_and_a_panic_in_one_harms_nobody() {
 
 #[tokio::test]
 async fn notifications_reach_the_handlers_whose_pattern_fits() {
-    let seen: Arc<Mutex<Vec<(&str, String, Value)>>> = Arc::default();
+    type Seen = (&'static str, String, Value);
+    let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
     let sink = Arc::clone(&seen);
     let server = TestServer::start_with(
         |_| {},

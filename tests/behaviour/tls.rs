@@ -68,7 +68,7 @@ fn wrong_files_are_named() {
         config.store.data_dir = std::env::temp_dir();
         (config.gateway.tls.cert, config.gateway.tls.key) = (cert.clone(), key.clone());
         let started = actix_rt::System::new().block_on(Helios::builder().config(config).start());
-        let problem = started.err().expect("it does not start").to_string();
+        let problem = started.map(drop).expect_err("it does not start").to_string();
         assert!(problem.contains(text), "{problem}");
     }
 }

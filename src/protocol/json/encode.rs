@@ -10,6 +10,8 @@ pub(in crate::protocol) fn encode(
     now_ms: u64,
     out: &mut Vec<u8>,
 ) -> Result<(), PayloadError> {
+    // Room for the envelope at once; a long payload grows it once more.
+    out.reserve(512);
     out.extend_from_slice(br#"{"protocol":"helios-starling","version":"1.0.0","timestamp":"#);
     number(now_ms, out);
     match message {
@@ -90,15 +92,12 @@ fn failure(failure: &Failure<'_>, out: &mut Vec<u8>) -> Result<(), PayloadError>
     serde_json::to_writer(&mut *out, &or(&failure.code, "INTERNAL_ERROR"))?;
     out.extend_from_slice(b",\"message\":");
     serde_json::to_writer(&mut *out, &or(&failure.message, "Unknown error"))?;
-    match failure.details {
-        Some(details) => match details.translate(Codec::Json)?.as_ref() {
-            b"null" => {}
-            details => {
-                out.extend_from_slice(b",\"details\":");
-                out.extend_from_slice(details);
-            }
-        },
-        None => {}
+    if let Some(details) = failure.details {
+        let details = details.translate(Codec::Json)?;
+        if details.as_ref() != b"null" {
+            out.extend_from_slice(b",\"details\":");
+            out.extend_from_slice(details.as_ref());
+        }
     }
     Ok(())
 }

@@ -144,6 +144,7 @@ impl<'a> Scanner<'a> {
         Ok(true)
     }
 
+    #[inline]
     fn key(&mut self) -> Scan<&'a str> {
         if self.peek() != Some(b'"') {
             return self.wrong();
@@ -160,6 +161,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string, standing on its opening quote.
+    #[inline]
     fn string(&mut self) -> Scan<()> {
         let bytes = self.text.as_bytes();
         self.at += 1;
@@ -237,12 +239,14 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    #[inline]
     fn white(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -258,6 +262,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// The place of the next quote, backslash or control character from `from` on, eight bytes at a time.
+#[inline]
 fn plain_end(bytes: &[u8], from: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const TOPS: u64 = ONES << 7;

@@ -54,7 +54,7 @@ impl StarlingsManager {
             return Err(Refusal::Full);
         }
         let limit = self.max_per_address;
-        if limit > 0 && order.address.is_some_and(|address| table.from_address(address) >= limit) {
+        if limit > 0 && order.address.is_some_and(|address| table.count_of_address(address) >= limit) {
             return Err(Refusal::Address);
         }
         if let Some(rate) = &mut self.rate {

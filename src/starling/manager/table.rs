@@ -33,7 +33,7 @@ impl Table {
         self.sessions.values().map(|(session, _)| Arc::clone(session)).collect()
     }
 
-    pub(super) fn from_address(&self, address: IpAddr) -> usize {
+    pub(super) fn count_of_address(&self, address: IpAddr) -> usize {
         self.addresses.get(&address).copied().unwrap_or(0)
     }
 

@@ -1,0 +1,47 @@
+# `make test` sets up and runs every test; `make check` is the gate. Checking never writes.
+
+# nextest runs each test in a process of its own and is faster; plain cargo runs the same tests.
+TEST := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo "nextest run" || echo test)
+NPM := client-js/node_modules/.package-lock.json
+
+.PHONY: test check fmt clippy docs test-rust test-client client audit fuzz bench
+
+test: test-rust test-client
+
+check: fmt clippy docs test-rust doctest test-client
+
+fmt:
+	cargo fmt --all --check
+
+clippy:
+	cargo clippy --all-targets --features testing -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features testing
+
+test-rust:
+	cargo $(TEST) --features testing --lib --bins --tests --examples
+
+.PHONY: doctest
+doctest:
+	cargo test --doc --features testing
+
+# The client against the binary, in Node and in Chromium.
+test-client: $(NPM)
+	cargo build
+	cd client-js && node build.js --check && npm test
+
+$(NPM): client-js/package.json client-js/package-lock.json
+	cd client-js && npm ci
+
+# Writes: the bundle and the declarations in client-js/dist.
+client: $(NPM)
+	cd client-js && node build.js
+
+# A minute for each fuzz target. Needs cargo-fuzz; the nightly features it asks for are unlocked by the variable.
+fuzz:
+	cd fuzz && for target in frames messages; do \
+	  RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target -- -max_total_time=60 -max_len=4096 || exit 1; done
+
+bench:
+	cargo bench --bench codecs

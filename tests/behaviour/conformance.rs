@@ -168,14 +168,19 @@ async fn the_described_methods_are_those_that_the_server_has() {
             assert_eq!(ours[field], spec[field], "{} of {}", field, spec["name"]);
         }
         let parameters = |schema: &Value| {
-            let one = schema["anyOf"].as_array().and_then(|any| any.iter().find(|one| one.get("$ref").is_some()));
+            let one =
+                schema["anyOf"].as_array().and_then(|any| any.iter().find(|one| one.get("$ref").is_some()));
             let object = match one {
                 Some(one) => schema.pointer(one["$ref"].as_str().unwrap().trim_start_matches('#')).unwrap(),
                 None => schema,
             };
-            object["properties"].as_object().map(|all| all.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
+            object["properties"]
+                .as_object()
+                .map(|all| all.keys().cloned().collect::<Vec<_>>())
+                .unwrap_or_default()
         };
-        let mut told: Vec<String> = spec["payload"].as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default();
+        let mut told: Vec<String> =
+            spec["payload"].as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default();
         told.sort();
         assert_eq!(parameters(&ours["schema"]), told, "parameters of {}", spec["name"]);
     }

@@ -71,3 +71,18 @@ async fn connections_come_no_faster_than_allowed() {
     assert!(refusals > 0);
     assert_eq!(count(&server, "rate"), refusals);
 }
+
+#[tokio::test]
+async fn a_handshake_that_takes_too_long_is_given_up() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = limited(|config| config.connections.handshake_timeout = helios::base::Span::millis(300));
+    let mut stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: web").await.unwrap();
+    let begin = std::time::Instant::now();
+    let mut answer = Vec::new();
+    tokio::time::timeout(crate::wait::PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.starts_with("HTTP/1.1 408"), "{text}");
+    assert!(begin.elapsed() >= std::time::Duration::from_millis(250));
+    assert_eq!(server.starlings().count(), 0);
+}

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use super::canonical;
 use super::scan::Scanner;
 use crate::protocol::message::{
     Decoded, ErrorMessage, Failure, Foreign, Incoming, Notification, Refusal, Request, Response,
@@ -18,6 +19,9 @@ const METHOD_FORMAT: &str = "Invalid method name format. Must be namespace:actio
 
 /// Reads a text frame.
 pub fn decode(text: &str) -> Decoded<'_> {
+    if let Some(request) = canonical::request(text) {
+        return Decoded::Message(Incoming::Request(request));
+    }
     let Some(fields) = Fields::of(text) else { return foreign(text) };
     if fields.protocol.and_then(string).as_deref() != Some(PROTOCOL_NAME) {
         return Decoded::Foreign(Foreign::Json);

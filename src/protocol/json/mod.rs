@@ -1,5 +1,6 @@
 //! The compatible encoding: one JSON object in each text frame.
 
+mod canonical;
 mod decode;
 mod encode;
 mod scan;

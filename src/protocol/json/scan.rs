@@ -61,6 +61,11 @@ impl<'a> Scanner<'a> {
         Ok(Some((key, value)))
     }
 
+    /// What was not read yet.
+    pub(super) fn rest(&self) -> &'a str {
+        self.slice(self.at, self.text.len())
+    }
+
     /// Makes sure that nothing follows.
     pub(super) fn end(&mut self) -> Scan<()> {
         self.white();

@@ -20,7 +20,7 @@ pub struct GatewayOptions {
     pub backlog: u32,
     /// The page to try methods out, at /.
     pub playground: bool,
-    /// Origin whose pages may read HTTP answers: "*" for all, or one such as "https://example.com".
+    /// Origin whose pages may read HTTP answers: "*" for all, or one such as `https://example.com`.
     pub cors_origin: String,
     /// Encryption.
     pub tls: TlsOptions,

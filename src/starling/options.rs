@@ -15,7 +15,7 @@ pub struct ConnectionOptions {
     pub max_per_address: usize,
     /// New connections per second, with as many again at once; 0 is no limit. More are refused with 429.
     pub per_second: u64,
-    /// Origins whose pages may connect, such as "https://example.com"; "*" is all. Peers that send no Origin
+    /// Origins whose pages may connect, such as `https://example.com`; "*" is all. Peers that send no Origin
     /// are no browsers and always may.
     pub origins: Vec<String>,
     /// Time to send the whole head of an HTTP request and to finish a TLS handshake.

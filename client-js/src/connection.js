@@ -13,6 +13,9 @@ import { ConnectionError } from './errors.js';
  * @property {(state: State) => void} state the state changed
  */
 
+/** A connection that lasted so long was a good one: the next loss starts the backoff anew. */
+const STABLE_MS = 5_000;
+
 /** One socket after the other: connects, notices losses, connects again. */
 export class Connection {
   /**
@@ -33,6 +36,7 @@ export class Connection {
     this.advisedDelay = null;
     /** @type {any} */
     this.socket = null;
+    this.openedAt = 0;
     /** @type {any} */
     this.timer = null;
     /** @type {Attempt | null} */
@@ -57,8 +61,12 @@ export class Connection {
     clearTimeout(this.timer);
     const socket = this.release();
     if (this.state === 'disconnected') return;
-    socket?.close(code, reason);
-    this.give(new ConnectionError('disconnected by this side', { closeCode: code, reason }), code, reason);
+    try {
+      // Throws for codes that an application may not use.
+      socket?.close(code, reason);
+    } finally {
+      this.give(new ConnectionError('disconnected by this side', { closeCode: code, reason }), code, reason);
+    }
   }
 
   /** @param {string | Uint8Array | ArrayBuffer} data */
@@ -88,7 +96,7 @@ export class Connection {
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => {
       clearTimeout(this.timer);
-      this.backoff.reset();
+      this.openedAt = Date.now();
       this.advisedDelay = null;
       this.setState('connected');
       this.handlers.opened();
@@ -122,6 +130,9 @@ export class Connection {
     const text = `the connection was lost (${code}${reason ? ` ${reason}` : ''})`;
     const error = new ConnectionError(text, { closeCode: code, reason });
     if (!this.options.reconnect || CLOSE_CODES[code]?.reconnect === false) return this.give(error, code, reason);
+    // A server that accepts and closes at once has not come back.
+    if (this.openedAt && Date.now() - this.openedAt > STABLE_MS) this.backoff.reset();
+    this.openedAt = 0;
     const retryInMs = this.advisedDelay ?? this.backoff.next();
     this.advisedDelay = null;
     clearTimeout(this.timer);
@@ -138,10 +149,12 @@ export class Connection {
    * @param {string} reason
    */
   give(error, code, reason) {
+    // A listener may connect again: that is a new attempt, and not the one that ends here.
+    const { attempt } = this;
+    this.attempt = null;
     this.setState('disconnected');
     this.handlers.closed({ code, reason, error, retryInMs: null });
-    this.attempt?.reject(error);
-    this.attempt = null;
+    attempt?.reject(error);
   }
 
   /** @param {State} state */

@@ -64,6 +64,9 @@ export class Requests {
   }
 }
 
+/** Timers take no more; beyond 24 days there is no limit. */
+const TIMER_MAX = 0x7fffffff;
+
 /** One request on its way. */
 class Pending {
   /**
@@ -79,7 +82,7 @@ class Pending {
     /** @type {Promise<any>} */
     this.promise = new Promise((resolve, reject) => {
       const { timeout, signal } = options;
-      const timer = timeout > 0 ? setTimeout(() => this.settle(new TimeoutError(timeout)), timeout) : undefined;
+      const timer = timeout > 0 && timeout <= TIMER_MAX ? setTimeout(() => this.settle(new TimeoutError(timeout)), timeout) : undefined;
       const abort = () => this.settle(signal?.reason instanceof StarlingError ? signal.reason : new CancelledError());
       this.settle = (error, data) => {
         clearTimeout(timer);
@@ -89,7 +92,6 @@ class Pending {
         else resolve(data);
       };
       signal?.addEventListener('abort', abort);
-      if (signal?.aborted) queueMicrotask(abort);
     });
   }
 }

@@ -91,6 +91,7 @@ export class Starling {
   async request(method, payload, options = {}) {
     if (!isMethod(method)) throw new TypeError(`"${method}" is not a method name: write namespace:action`);
     const { peer, queue = this.options.queue } = options;
+    if (options.signal?.aborted) throw new CancelledError();
     const id = newId();
     this.checkRoom(queue);
     const pending = this.requests.add(id, { ...options, timeout: options.timeout ?? this.options.timeout });
@@ -104,7 +105,7 @@ export class Starling {
       }
     };
     if (this.state === 'connected') send();
-    else this.waiting.push({ send });
+    else this.wait({ send }, pending);
     return pending.promise;
   }
 
@@ -179,6 +180,20 @@ export class Starling {
     }
   }
 
+  /**
+   * Keeps a call until there is a connection; a call that was given up makes room.
+   * @param {{ send: () => void }} entry
+   * @param {{ promise: Promise<any> }} pending
+   */
+  wait(entry, pending) {
+    this.waiting.push(entry);
+    const forget = () => {
+      const at = this.waiting.indexOf(entry);
+      if (at >= 0) this.waiting.splice(at, 1);
+    };
+    pending.promise.then(forget, forget);
+  }
+
   /** @param {import('./message.js').Message} message */
   transmit(message) {
     const frame = this.codec.encode(message);
@@ -234,6 +249,8 @@ export class Starling {
     } else if ('violation' in decoded) {
       const details = { violations: [decoded.violation] };
       this.events.emit('error', new ProtocolError('PROTOCOL_VIOLATION', decoded.violation, details));
+      // A listener may have disconnected.
+      if (this.state !== 'connected') return;
       this.transmit({ type: 'error', error: { code: 'PROTOCOL_VIOLATION', message: 'Message processing failed', details } });
     } else this.message(decoded.message);
   }
@@ -265,7 +282,7 @@ export class Starling {
     if (topic === 'hello' && this.options.extensions && !this.hello) {
       this.hello = data;
       this.events.emit('hello', data);
-      this.events.emit('connected', { session: /** @type {any} */ (data).session });
+      this.events.emit('connected', { session: /** @type {any} */ (data)?.session ?? null });
       return;
     }
     if (topic === 'system:draining') {

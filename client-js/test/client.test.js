@@ -230,3 +230,29 @@ test('a server that says nothing any more is left', async () => {
   client.disconnect();
   await target.stop();
 });
+
+test('a listener may connect again at once', async () => {
+  const client = await connected({ reconnect: false });
+  let again;
+  const off = client.events.on('disconnected', () => {
+    off();
+    again = client.connect();
+  });
+  client.connection.lose();
+  await again;
+  assert.equal(await client.request('demo:echo', 1), 1);
+});
+
+test('a call that was given up is not sent and makes room', async () => {
+  const client = new Starling(server.url, { queueMax: 1 });
+  open.push(client);
+  await assert.rejects(client.request('demo:echo', 1, { timeout: 5 }), TimeoutError);
+  const kept = client.request('demo:echo', 'kept');
+  await client.connect();
+  assert.equal(await kept, 'kept');
+  const frames = [];
+  client.events.on('frame', (frame) => frames.push(frame));
+  await assert.rejects(client.request('demo:echo', 1, { signal: AbortSignal.abort() }), CancelledError);
+  assert.deepEqual(frames, []);
+  assert.equal(await client.request('demo:echo', 1, { timeout: Infinity }), 1);
+});

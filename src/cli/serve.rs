@@ -1,5 +1,6 @@
 //! `helios serve`, and `helios` alone.
 
+use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ pub(super) struct ServeArgs {
     listen: Option<String>,
     /// Directory of everything that outlives the process.
     #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    data_dir: Option<String>,
     /// Configuration file in TOML; `helios default-config` prints one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -57,11 +58,20 @@ impl ServeArgs {
             flags.extend(value.map(|value| Flag { name, key, value }));
         };
         flag("--listen", "gateway.listen", self.listen.map(Value::String));
-        let dir = self.data_dir.map(|dir| Value::String(dir.to_string_lossy().into_owned()));
-        flag("--data-dir", "store.data_dir", dir);
+        flag("--data-dir", "store.data_dir", self.data_dir.map(Value::String));
         flag("--demo", "demo.enabled", self.demo.then_some(Value::Boolean(true)));
-        Sources { base, file: self.config, environment: std::env::vars().collect(), flags }
+        Sources { base, file: self.config, environment: environment(), flags }
     }
+}
+
+/// The variables that are text; others cannot be ours, and must not stop us.
+fn environment() -> Vec<(String, String)> {
+    let text = |(name, value): (OsString, OsString)| {
+        let name = name.into_string().ok()?;
+        // A value that is no text is kept readable, so that the error about it can quote it.
+        Some((name, value.to_string_lossy().into_owned()))
+    };
+    std::env::vars_os().filter_map(text).collect()
 }
 
 pub(super) fn run(args: ServeArgs, profile: Profile) -> anyhow::Result<ExitCode> {

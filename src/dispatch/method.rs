@@ -20,6 +20,10 @@ use crate::telemetry::CallMetrics;
 /// Checks a payload before the handler sees it. Each error says what does not fit and where.
 pub type Validator = Arc<dyn Fn(Option<Raw<'_>>) -> Result<(), Vec<String>> + Send + Sync>;
 
+/// What is told of a payload that does not fit: so many errors, each with so many characters.
+const ERRORS_MAX: usize = 16;
+const ERROR_CHARS_MAX: usize = 256;
+
 pub(super) type Handler =
     Box<dyn Fn(Context, Option<Payload>) -> BoxFuture<Result<Reply, MethodError>> + Send + Sync>;
 
@@ -175,7 +179,10 @@ impl Method {
             };
             let errors: Vec<String> = schema
                 .iter_errors(&value)
-                .map(|error| format!("{}: {error}", pointer(&error.instance_path().to_string())))
+                .take(ERRORS_MAX)
+                .map(|error| {
+                    format!("{}: {}", pointer(&error.instance_path().to_string()), shortened(&error))
+                })
                 .collect();
             if !errors.is_empty() {
                 return Err(MethodError::invalid(errors));
@@ -193,6 +200,15 @@ impl Method {
         payload: Option<Payload>,
     ) -> BoxFuture<Result<Reply, MethodError>> {
         (self.handler)(context, payload)
+    }
+}
+
+/// The text of an error; it may quote the whole payload.
+fn shortened(error: &impl fmt::Display) -> String {
+    let text = error.to_string();
+    match text.char_indices().nth(ERROR_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

@@ -69,7 +69,6 @@ impl Call {
             return Err(refused(MethodError::of(ErrorCode::PermissionDenied, text).with_details(&details)));
         }
         method.enter().map_err(refused)?;
-        metrics.in_flight.inc();
         Ok(Self { context, metrics: Arc::clone(metrics), started })
     }
 
@@ -85,14 +84,14 @@ impl Call {
         );
         let entered = span.enter();
         let scope = enter_request(self.context.request_id().as_ascii());
-        if let Err(error) = method.check(payload) {
-            return answer(self.finish(Err(error)));
-        }
-        let (context, payload) = (self.context.clone(), payload.map(Raw::to_owned));
-        // Calling the handler may panic too, before there is a future.
-        let called = catch_unwind(AssertUnwindSafe(|| method.call(context, payload)));
+        // The check and the call of the handler may panic too, before there is a future.
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            method.check(payload)?;
+            Ok(method.call(self.context.clone(), payload.map(Raw::to_owned)))
+        }));
         let mut work = match called {
-            Ok(work) => Guarded(work),
+            Ok(Ok(work)) => Guarded(work),
+            Ok(Err(error)) => return answer(self.finish(Err(error))),
             Err(panic) => {
                 let outcome = self.settle(Err(panic));
                 return answer(self.finish(outcome));
@@ -166,7 +165,6 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         self.context.method_entry().leave();
-        self.metrics.in_flight.dec();
     }
 }
 

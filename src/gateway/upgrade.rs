@@ -11,6 +11,7 @@ use actix_http::ws::{self, HandshakeError};
 use actix_http::{HttpMessage, Request, Response, StatusCode};
 use bytes::{Bytes, BytesMut};
 use futures_util::SinkExt;
+use tokio::time::timeout;
 
 use super::serve::Surroundings;
 use crate::auth::Principal;
@@ -65,7 +66,8 @@ async fn open<T: Transport>(
     // From here on the session leaves the table whichever way this ends.
     let service = SessionService::new(session, around.starlings.clone());
     let head = Message::Item((response, BodySize::None));
-    if let Err(error) = framed.send(head).await {
+    let limit = around.shared.options.handshake_timeout.get();
+    if let Err(error) = timeout(limit, framed.send(head)).await.unwrap_or_else(|late| Err(late.into())) {
         service.abandon();
         return Err(error);
     }
@@ -157,10 +159,14 @@ async fn refuse<T: Transport>(
     }
     let body = Bytes::from(refused.text + "\n");
     let head = response.finish().drop_body();
-    framed.send(Message::Item((head, BodySize::Sized(body.len() as u64)))).await?;
-    framed.send(Message::Chunk(Some(body))).await?;
-    framed.send(Message::Chunk(None)).await?;
-    let mut io = framed.into_parts().io;
-    let _ = std::future::poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await;
-    Ok(())
+    let told = async {
+        // In one write: a client that fails on the status reads no further for the reason.
+        framed.feed(Message::Item((head, BodySize::Sized(body.len() as u64)))).await?;
+        framed.feed(Message::Chunk(Some(body))).await?;
+        framed.send(Message::Chunk(None)).await?;
+        let mut io = framed.into_parts().io;
+        std::future::poll_fn(|cx| Pin::new(&mut io).poll_shutdown(cx)).await
+    };
+    // Whoever does not read the refusal does not get it.
+    timeout(around.shared.options.handshake_timeout.get(), told).await.unwrap_or_else(|late| Err(late.into()))
 }

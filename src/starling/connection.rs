@@ -51,9 +51,13 @@ pub struct Connection<T: Transport, S: Service> {
     writing: Bytes,
     /// Bytes written since the link was told.
     written: usize,
+    /// The socket took no more at the last try.
+    stuck: bool,
     timing: Timing,
     read_pause_bytes: usize,
     phase: Phase,
+    /// Our close frame was taken for writing; nothing comes after it.
+    close_taken: bool,
     /// The wheel was told that the end has begun.
     close_watched: bool,
     closed: bool,
@@ -129,9 +133,11 @@ impl<T: Transport, S: Service> Connection<T, S> {
             early,
             writing: Bytes::new(),
             written: 0,
+            stuck: false,
             timing,
             read_pause_bytes: options.read_pause_bytes.0,
             phase: Phase::Open,
+            close_taken: false,
             close_watched: false,
             closed: false,
         };
@@ -179,7 +185,6 @@ impl<T: Transport, S: Service> Connection<T, S> {
 
     /// Writes until nothing is left or the socket takes no more.
     fn flush(&mut self, cx: &mut TaskContext<'_>) -> Flushed {
-        let mut closed = self.phase != Phase::Open && self.link.is_closing() && self.writing.is_empty();
         loop {
             while self.writing.has_remaining() {
                 match Pin::new(&mut self.socket).poll_write(cx, &self.writing) {
@@ -188,27 +193,32 @@ impl<T: Transport, S: Service> Connection<T, S> {
                         self.writing.advance(count);
                         self.written += count;
                         self.link.metrics().sent_bytes.inc_by(count as u64);
+                        // A full socket that takes bytes again has a peer that lives, even if its pong waits
+                        // behind what we do not read.
+                        if std::mem::take(&mut self.stuck) {
+                            self.link.heard(false, heartbeat::now());
+                        }
                     }
-                    Poll::Pending => return Flushed::Blocked,
+                    Poll::Pending => {
+                        self.stuck = true;
+                        return Flushed::Blocked;
+                    }
                 }
             }
             match self.link.next(std::mem::take(&mut self.written)) {
-                Next::Bytes(bytes) => {
-                    self.writing = bytes;
-                    closed = false;
-                }
+                Next::Bytes(bytes) => self.writing = bytes,
                 Next::Close(bytes) => {
                     self.writing = bytes;
                     if self.phase == Phase::Open {
                         self.phase = Phase::Closing;
                     }
-                    closed = true;
+                    self.close_taken = true;
                 }
                 Next::Nothing => break,
             }
         }
         match Pin::new(&mut self.socket).poll_flush(cx) {
-            Poll::Ready(Ok(())) if closed => Flushed::Closed,
+            Poll::Ready(Ok(())) if self.close_taken => Flushed::Closed,
             Poll::Ready(Ok(())) => Flushed::All,
             Poll::Ready(Err(_)) => Flushed::Broken,
             Poll::Pending => Flushed::Blocked,
@@ -254,6 +264,9 @@ impl<T: Transport, S: Service> Connection<T, S> {
         if !self.early.is_empty() {
             let count = self.early.len().min(buffer.len());
             self.early.copy_to_slice(&mut buffer[..count]);
+            if self.early.is_empty() {
+                self.early = BytesMut::new();
+            }
             return Poll::Ready(count);
         }
         let mut target = ReadBuf::new(buffer);
@@ -299,8 +312,21 @@ impl<T: Transport, S: Service> Connection<T, S> {
                 }
             }
             bytes = &mut std::mem::take(&mut bytes)[consumed..];
+            // Answers first: what is left is handled once the socket was offered what waits.
+            if !bytes.is_empty() && self.link.waiting() > self.read_pause_bytes {
+                self.put_back(bytes);
+                break;
+            }
         }
         self.link.heard(spoken, heartbeat::now());
+    }
+
+    /// Keeps bytes that were read but not handled; they come before anything else.
+    fn put_back(&mut self, bytes: &[u8]) {
+        let mut early = BytesMut::with_capacity(bytes.len() + self.early.len());
+        early.extend_from_slice(bytes);
+        early.extend_from_slice(&self.early);
+        self.early = early;
     }
 
     fn close_service(&mut self) {
@@ -317,6 +343,8 @@ impl<T: Transport, S: Service> Actor for Connection<T, S> {
     fn started(&mut self, ctx: &mut Context<Self>) {
         self.service.opened(&self.link);
         heartbeat::watch(&self.link, self.timing);
+        // The clock of an idle thread stood still until now.
+        self.link.heard(true, heartbeat::now());
         ctx.spawn(Pump);
     }
 

@@ -48,8 +48,8 @@ impl Timing {
     }
 }
 
-/// What is known of a peer's life, packed into eight bytes: ticks modulo 2^21 (2.4 days), compared by
-/// distance.
+/// What is known of a peer's life, packed into eight bytes: ticks modulo 2^20 (29 hours), compared by
+/// distance. Options keep every waiting time under 24 hours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Pulse {
     heard: u32,

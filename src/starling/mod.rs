@@ -4,6 +4,7 @@
 //! it, `session` and `receive` for what messages mean, `manager` for the table of everybody. What is absent
 //! on purpose: what any method does, and HTTP beyond the raw socket that it leaves behind.
 
+mod answer;
 mod connection;
 mod heartbeat;
 mod hooks;

@@ -105,6 +105,16 @@ impl ConnectionOptions {
             "must not be more than outbox_bytes_max",
         );
         unless(self.requests_max > 0, "requests_max", "must be at least 1");
+        for (key, span) in [
+            ("handshake_timeout", self.handshake_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("ping_interval", self.ping_interval),
+            ("ping_timeout", self.ping_timeout),
+            ("close_timeout", self.close_timeout),
+            ("proxy_timeout", self.proxy_timeout),
+        ] {
+            unless(span <= Span::secs(86_400), key, "must be at most 24h");
+        }
         let origin = |origin: &String| origin == "*" || origin.contains("://");
         unless(
             self.origins.iter().all(origin),

@@ -2,15 +2,18 @@
 //! from the peer that was asked, and in time or not at all.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tracing::debug;
 
-use super::hooks::{ProxyKind, ProxyRequest};
+use super::answer::{Accepted, too_many};
+use super::hooks::{ProxyHook, ProxyKind, ProxyRequest};
 use super::manager::Starlings;
 use super::session::Session;
 use crate::base::StarlingId;
@@ -30,46 +33,47 @@ struct Forwarded {
 }
 
 /// A call for another peer.
-pub(super) fn request(
-    caller: &Arc<Session>,
-    starlings: &Starlings,
-    request: &Request<'_>,
-    peer: Raw<'_>,
-    bytes: usize,
-) {
+pub(super) fn request(accepted: Accepted, starlings: &Starlings, request: &Request<'_>, peer: Raw<'_>) {
+    let caller = &accepted.session;
     let (id, original) = (request.id, peer.to_owned());
-    let refuse = |error: MethodError| {
-        caller.shared.metrics.proxied.with_label_values(&["refused"]).inc();
-        caller.shared.metrics.observe_failure("peer", error.label());
-        caller.requests.remove(bytes);
-        caller.respond_from(&id, Err(error), Some(&original));
-    };
     let message = proxied(caller, ProxyKind::Request, peer, &request.method, request.payload);
-    let Some(hook) = &caller.shared.hooks.proxy else {
-        let text = "Proxy is disabled for requests by the server";
-        return refuse(MethodError::of(ErrorCode::ProxyForbidden, text));
-    };
-    let message = match message {
-        Ok(message) => message,
-        Err(error) => return refuse(error),
-    };
-    let (route, payload) = (hook(message.clone()), message.payload);
-    let (caller, starlings) = (Arc::clone(caller), starlings.clone());
-    actix_rt::spawn(async move {
-        let asked = Asked { caller: &caller, id, method: &message.name, payload, peer: &message.peer };
-        let target = chosen(route.await, &starlings);
-        let (answer, from) = match target {
-            Ok(target) => (asked.ask(&target).await, Some(target.id())),
-            Err(error) => (Err(error), None),
-        };
-        caller.requests.remove(bytes);
-        if let Err(error) = &answer {
-            caller.shared.metrics.observe_failure("peer", error.label());
+    let (message, hook) = match (message, &caller.shared.hooks.proxy) {
+        (Ok(message), Some(hook)) => (message, Arc::clone(hook)),
+        (Ok(_), None) => {
+            let text = "Proxy is disabled for requests by the server";
+            return refuse(caller, &id, MethodError::of(ErrorCode::ProxyForbidden, text), &original);
         }
-        let back = from.map(|from| nested(from, &nested(caller.id(), &message.peer)));
-        let back = Payload::json(&back.unwrap_or(message.peer));
-        caller.respond_from(&id, answer, back.ok().as_ref());
+        (Err(error), _) => return refuse(caller, &id, error, &original),
+    };
+    let starlings = starlings.clone();
+    actix_rt::spawn(async move {
+        let caller = &accepted.session;
+        let asked = Asked {
+            caller,
+            id,
+            method: &message.name,
+            payload: message.payload.clone(),
+            peer: &message.peer,
+        };
+        match chosen(&hook, message.clone(), caller, &starlings).await {
+            Ok(target) => {
+                let answer = asked.ask(&target).await;
+                if let Err(error) = &answer {
+                    caller.shared.metrics.observe_failure("peer", error.label());
+                }
+                let back = nested(target.id(), &nested(caller.id(), &message.peer));
+                caller.respond_from(&id, answer, Payload::json(&back).ok().as_ref());
+            }
+            Err(error) => refuse(caller, &id, error, &original),
+        }
     });
+}
+
+/// Answers a call that goes to nobody; what the caller wrote as `peer` comes back.
+fn refuse(caller: &Session, id: &RequestId, error: MethodError, peer: &Payload) {
+    caller.shared.metrics.proxied.with_label_values(&["refused"]).inc();
+    caller.shared.metrics.observe_failure("peer", error.label());
+    caller.respond_from(id, Err(error), Some(peer));
 }
 
 /// A forwarded call.
@@ -203,26 +207,37 @@ fn forward<F>(
 ) where
     F: FnOnce(&Session, &ProxyRequest, Option<Raw<'_>>) -> Result<(), crate::dispatch::SendError> + 'static,
 {
-    let Some(hook) = &caller.shared.hooks.proxy else { return caller.forbid_proxy(what) };
-    let route = message.as_ref().ok().map(|message| hook(message.clone()));
-    let (caller, starlings) = (Arc::clone(caller), starlings.clone());
+    let Some(hook) = caller.shared.hooks.proxy.clone() else { return caller.forbid_proxy(what) };
+    let bytes = message.as_ref().ok().and_then(|message| message.payload.as_ref()).map_or(0, Payload::len);
+    // What waits for the hook counts like a request, so that it is bounded.
+    let Some(accepted) = Accepted::new(caller, bytes) else {
+        return complain(caller, &too_many(caller));
+    };
+    let starlings = starlings.clone();
     actix_rt::spawn(async move {
-        let sent = match (message, route) {
-            (Ok(message), Some(route)) => chosen(route.await, &starlings).and_then(|target| {
-                let peer = Payload::json(&nested(caller.id(), &message.peer)).ok();
-                send(&target, &message, peer.as_ref().map(Payload::as_raw))
-                    .map_err(|_| MethodError::from(ErrorCode::ProxyError))
-            }),
-            (Err(error), _) => Err(error),
-            (Ok(_), None) => Ok(()),
+        let caller = &accepted.session;
+        let forwarded = async {
+            let message = message?;
+            let target = chosen(&hook, message.clone(), caller, &starlings).await?;
+            let peer = Payload::json(&nested(caller.id(), &message.peer)).ok();
+            send(&target, &message, peer.as_ref().map(Payload::as_raw))
+                .map_err(|_| MethodError::from(ErrorCode::ProxyError))
         };
-        let outcome = if sent.is_ok() { "forwarded" } else { "refused" };
-        caller.shared.metrics.proxied.with_label_values(&[outcome]).inc();
-        if let Err(error) = sent {
-            let failure = error.as_failure();
-            let _ = caller.send(&Outgoing::Error { severity: Severity::Application, failure, peer: None });
+        match forwarded.await {
+            Ok(()) => caller.shared.metrics.proxied.with_label_values(&["forwarded"]).inc(),
+            Err(error) => {
+                caller.shared.metrics.proxied.with_label_values(&["refused"]).inc();
+                complain(caller, &error);
+            }
         }
     });
+}
+
+/// Tells a peer what became of a message that has no answer.
+fn complain(caller: &Session, error: &MethodError) {
+    caller.shared.metrics.errors.with_label_values(&[error.label()]).inc();
+    let failure = error.as_failure();
+    let _ = caller.send(&Outgoing::Error { severity: Severity::Application, failure, peer: None });
 }
 
 fn proxied(
@@ -237,12 +252,27 @@ fn proxied(
     Ok(ProxyRequest { kind, caller: caller.starling(), peer, name, payload })
 }
 
-/// The receiver that the hook chose.
-fn chosen(
-    route: Result<Option<StarlingId>, MethodError>,
+/// The receiver that the hook chooses: in time, and whatever the hook does.
+async fn chosen(
+    hook: &ProxyHook,
+    message: ProxyRequest,
+    caller: &Session,
     starlings: &Starlings,
 ) -> Result<Arc<Session>, MethodError> {
-    let target = route?.and_then(|id| starlings.get(id));
+    let route = AssertUnwindSafe(async { hook(message).await }).catch_unwind();
+    let ended = caller.ended();
+    let id = tokio::select! {
+        biased;
+        chosen = route => chosen.unwrap_or_else(|_| {
+            tracing::error!(hook = "proxy", "a hook panicked");
+            Err(ErrorCode::ProxyError.into())
+        })?,
+        () = tokio::time::sleep(caller.shared.options.proxy_timeout.get()) => {
+            return Err(ErrorCode::ProxyTimeout.into());
+        }
+        () = ended.cancelled() => return Err(ErrorCode::ConnectionLost.into()),
+    };
+    let target = id.and_then(|id| starlings.get(id));
     target.ok_or_else(|| MethodError::of(ErrorCode::ProxyForbidden, "Invalid proxy target returned"))
 }
 

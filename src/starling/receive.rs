@@ -3,19 +3,19 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use tracing::{debug, warn};
+use tracing::debug;
 
+use super::answer::{Accepted, too_many};
 use super::connection::Service;
 use super::link::Link;
 use super::manager::Starlings;
-use super::pending;
 use super::proxy;
-use super::session::{Session, too_large};
+use super::session::Session;
 use super::shared::DrainPhase;
-use crate::dispatch::{Answer, Call, MethodError, Peer, Reply, SendError, Starling, TopicEvent};
+use crate::dispatch::{Answer, Call, MethodError, Peer, Starling, TopicEvent};
 use crate::protocol::{
-    Decoded, ErrorCode, Failure, Foreign, Incoming, Notification, Outgoing, Payload, Refusal, Request,
-    RequestId, Response, Severity, Violations, json,
+    CloseCode, Codec, Decoded, ErrorCode, Foreign, Incoming, Notification, Outgoing, Refusal, Request,
+    Response, Severity, Violations, json, msgpack,
 };
 use crate::telemetry::Metrics;
 
@@ -103,24 +103,18 @@ impl SessionService {
     fn request(&self, request: &Request<'_>) {
         let Request { id, payload, .. } = *request;
         let shared = &self.session.shared;
-        let bytes = payload.map_or(0, |payload| payload.bytes.len());
-        let options = &shared.options;
+        let Some(accepted) = Accepted::new(&self.session, payload.map_or(0, |payload| payload.bytes.len()))
+        else {
+            return self.session.refuse_request(&id, too_many(&self.session));
+        };
+        // Only now that the request counts: whoever waits for the last one to end must not miss it.
         if shared.drain_phase() == DrainPhase::Refusing {
             return self.session.refuse_request(&id, ErrorCode::ServerDraining.into());
         }
-        if !self.session.requests.add(bytes, options.requests_max, options.requests_bytes_max.0) {
-            let limit = serde_json::json!({ "limit": options.requests_max });
-            let error = MethodError::from(ErrorCode::RequestLimitExceeded).with_details(&limit);
-            return self.session.refuse_request(&id, error);
-        }
-        let session = Arc::clone(&self.session);
-        let answer = move |answer: Answer| {
-            session.requests.remove(bytes);
-            session.respond(&id, answer);
-        };
         if let Some(peer) = request.peer {
-            return proxy::request(&self.session, &self.starlings, request, peer, bytes);
+            return proxy::request(accepted, &self.starlings, request, peer);
         }
+        let answer = move |answer: Answer| accepted.session.respond(&id, answer);
         match Call::admit(&shared.registry, &shared.metrics, &self.starling, id, &request.method) {
             Ok(call) => call.run(payload, answer),
             Err(refused) => answer(Err(refused.0)),
@@ -171,57 +165,6 @@ impl SessionService {
     }
 }
 
-impl Session {
-    /// Answers a request. Whatever goes wrong on the way, the caller gets one answer if it can get any.
-    pub(super) fn respond(&self, id: &RequestId, answer: Answer) {
-        self.respond_from(id, answer, None);
-    }
-
-    /// The same in the name of another peer.
-    pub(super) fn respond_from(&self, id: &RequestId, answer: Answer, peer: Option<&Payload>) {
-        let answer = answer.map(Reply::into_payload);
-        let sent = self.try_respond(id, &answer, peer);
-        let Err(problem) = sent else { return };
-        if let Some((bytes, limit)) = too_large(&problem) {
-            warn!(request_id = %id, bytes, limit, "an answer is too long to send");
-            let _ = self.try_respond(id, &Err(pending::too_large(bytes, limit)), peer);
-        } else if !matches!(problem, SendError::Closed | SendError::SlowConsumer) {
-            warn!(request_id = %id, error = %problem, "an answer cannot be sent");
-            let _ = self.try_respond(id, &Err(ErrorCode::InternalError.into()), peer);
-        }
-    }
-
-    fn try_respond(
-        &self,
-        id: &RequestId,
-        answer: &Result<Option<Payload>, MethodError>,
-        peer: Option<&Payload>,
-    ) -> Result<(), SendError> {
-        let result = match answer {
-            Ok(data) => Ok(data.as_ref().map(Payload::as_raw)),
-            Err(error) => Err(error.as_failure()),
-        };
-        self.send(&Outgoing::Response { id, result, peer: peer.map(Payload::as_raw) })
-    }
-
-    /// Answers a request that never became a call.
-    pub(super) fn refuse_request(&self, id: &RequestId, error: MethodError) {
-        self.shared.metrics.observe_failure("refused", error.label());
-        self.respond(id, Err(error));
-    }
-
-    /// Complains about a message to another peer that cannot be answered.
-    pub(super) fn forbid_proxy(&self, what: &str) {
-        let code = ErrorCode::ProxyForbidden;
-        self.shared.metrics.errors.with_label_values(&[code.as_str()]).inc();
-        self.shared.metrics.proxied.with_label_values(&["refused"]).inc();
-        let message = format!("Proxy is disabled for {what} by the server");
-        let failure =
-            Failure { code: Cow::Borrowed(code.as_str()), message: Cow::Owned(message), details: None };
-        let _ = self.send(&Outgoing::Error { severity: Severity::Application, failure, peer: None });
-    }
-}
-
 impl Service for SessionService {
     fn opened(&mut self, link: &Arc<Link>) {
         let shared = &self.session.shared;
@@ -229,6 +172,10 @@ impl Service for SessionService {
         shared.metrics.connections.inc();
         shared.metrics.connections_opened.inc();
         debug!(connection = %link.id(), starling = %self.session.id(), "connected");
+        if shared.drain_phase() == DrainPhase::Refusing {
+            // It was on its way in while everybody else was closed.
+            link.close(CloseCode::Restart, "the server restarts");
+        }
         let dialect = self.session.dialect();
         if dialect.extensions {
             let hello = shared.hello(self.session.id(), dialect.codec);
@@ -260,7 +207,14 @@ impl Service for SessionService {
     }
 
     fn too_long(&mut self, bytes: u64, prefix: &[u8]) {
-        let request_id = json::request_id_of_prefix(prefix);
+        let request_id = match self.session.dialect().codec {
+            Codec::Json => json::request_id_of_prefix(prefix),
+            // An array that ends early is refused, but its first elements were read.
+            Codec::MsgPack => match msgpack::decode(prefix) {
+                Decoded::Refused(refusal) => refusal.request_id,
+                _ => None,
+            },
+        };
         self.refuse(&Refusal { violations: Violations::too_large(bytes), request_id });
     }
 

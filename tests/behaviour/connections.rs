@@ -144,3 +144,18 @@ async fn a_session_can_be_closed_by_the_server() {
     server.starlings().filter(|_| true)[0].close(helios::protocol::CloseCode::Policy, "not you");
     assert!(matches!(peer.receive().await.unwrap_err(), PeerError::Closed(Some(1008))));
 }
+
+#[tokio::test]
+async fn a_burst_whose_answers_are_larger_than_the_outbox_is_answered_in_full() {
+    let server = TestServer::start();
+    let mut peer = server.connect(&PeerOptions { msgpack: true, ..PeerOptions::default() }).await;
+    peer.receive().await.unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..1_500 {
+        ids.push(peer.send_request("system:methods", None).await.unwrap());
+    }
+    for id in &ids {
+        peer.answer(id).await.unwrap();
+    }
+    assert_eq!(server.metrics().slow_consumers.get(), 0);
+}

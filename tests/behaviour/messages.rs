@@ -201,3 +201,22 @@ async fn unanswered_requests_are_bounded() {
     let all: Value = peer.request("demo:echo", &json!("again")).await.unwrap();
     assert_eq!(all, "again");
 }
+
+#[tokio::test]
+async fn a_message_over_the_limit_is_answered_in_the_compact_codec_too() {
+    let server = TestServer::start();
+    let mut peer = server.connect(&PeerOptions { msgpack: true, ..PeerOptions::default() }).await;
+    peer.receive().await.unwrap();
+    let id = [0x11; 16];
+    let mut bytes = vec![0x94, 0, 0xc4, 16];
+    bytes.extend(id);
+    bytes.extend(b"\xa9demo:echo\xdb\x00\x20\x00\x00");
+    bytes.resize(bytes.len() + (2 << 20), b'x');
+    peer.send_binary(bytes).await.unwrap();
+    let Received::Error(_) = peer.receive().await.unwrap() else { panic!() };
+    let Received::Response { id, result: Err(error), .. } = peer.receive().await.unwrap() else { panic!() };
+    assert_eq!(
+        (id.as_str(), error.code.as_str()),
+        ("11111111-1111-1111-1111-111111111111", "PROTOCOL_VIOLATION")
+    );
+}

@@ -366,3 +366,27 @@ async fn passing_methods_never_look_inside() {
     let mut peer = server.peer().await;
     assert_eq!(peer.request("pass:on", &json!([1, 2])).await.unwrap(), json!([1, 2]));
 }
+
+#[tokio::test]
+async fn errors_about_a_payload_are_few_and_short() {
+    let server = server(|builder| {
+        let schema = json!({"type": "array", "items": {"type": "string"}});
+        let checked = MethodOptions { schema: Some(schema), ..Default::default() };
+        let panicking: MethodOptions =
+            MethodOptions { validator: Some(Arc::new(|_| panic!("on purpose"))), ..Default::default() };
+        builder
+            .method_with("many:texts", checked, |_: Context, _: Anything| async { Ok::<_, MethodError>(()) })
+            .method_with("bad:check", panicking, |_: Context, _: Anything| async { Ok::<_, MethodError>(()) })
+    });
+    let mut peer = server.peer().await;
+    let error = failure(&mut peer, "many:texts", &json!(vec![0; 100_000])).await;
+    assert_eq!(
+        (error.code.as_str(), error.details["errors"].as_array().unwrap().len()),
+        ("VALIDATION_ERROR", 16)
+    );
+    let error = failure(&mut peer, "many:texts", &json!("\"".repeat(400_000))).await;
+    assert!(error.details["errors"][0].as_str().unwrap().len() < 1_000);
+    let error = failure(&mut peer, "bad:check", &json!(1)).await;
+    assert_eq!(error.code, "METHOD_ERROR", "a check that panics fails its request");
+    assert_eq!(peer.request("demo:echo", &json!(1)).await.unwrap(), json!(1));
+}

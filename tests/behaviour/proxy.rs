@@ -215,3 +215,44 @@ async fn code_decides_who_gets_what() {
     let about = peer.request("system:capabilities", &json!(null)).await;
     assert!(matches!(about, Ok(about) if about["features"]["proxy"] == true));
 }
+
+#[tokio::test]
+async fn a_hook_that_panics_or_hangs_fails_its_message() {
+    let server = TestServer::start_with(
+        |config| config.connections.proxy_timeout = Span::millis(200),
+        |builder| {
+            builder.proxy(|request| async move {
+                match request.name.as_str() {
+                    "hook:panics" => panic!("on purpose"),
+                    _ => std::future::pending().await,
+                }
+            })
+        },
+    );
+    let (mut peer, _) = joined(&server).await;
+    for (method, code) in [("hook:panics", "PROXY_ERROR"), ("hook:hangs", "PROXY_TIMEOUT")] {
+        let id = call(&mut peer, &json!({"to": 1}), method, &json!(1)).await;
+        assert_eq!(answer(&mut peer, id).await, (Err(code.into()), Some(json!({"to": 1}))), "{method}");
+    }
+    until("nothing counts any more", || server.metrics().in_flight.get() == 0).await;
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_forwarded_requests() {
+    let mut server =
+        TestServer::start_with(|config| config.connections.proxy = ProxyMode::ById, |builder| builder);
+    let ((mut caller, _), (mut target, target_id)) = (joined(&server).await, joined(&server).await);
+    let id = call(&mut caller, &json!({"starling": target_id}), "client:work", &json!(1)).await;
+    asked(&mut target).await;
+    let drained = server.drain();
+    target
+        .expect(|it| matches!(it, Received::Notification { topic, .. } if topic == "system:draining"))
+        .await
+        .unwrap();
+    target.respond(id.as_str(), &json!("kept")).await.unwrap();
+    assert_eq!(answer(&mut caller, id).await.0, Ok(json!("kept")));
+    drop((caller, target));
+    let drained =
+        tokio::task::spawn_blocking(move || drained.recv_timeout(crate::wait::PATIENCE)).await.unwrap();
+    assert_eq!(drained.unwrap(), helios::app::Drained::Completely);
+}

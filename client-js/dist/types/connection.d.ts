@@ -1,12 +1,3 @@
-/** @typedef {'disconnected' | 'connecting' | 'connected'} State */
-/**
- * @typedef {object} Handlers
- * @property {() => void} opened the socket is ready
- * @property {(data: string | ArrayBuffer) => void} frame something came
- * @property {(event: { code: number, reason: string, error: ConnectionError, retryInMs: number | null }) => void} closed
- *   a socket or an attempt is gone; `retryInMs` is null if that was the last
- * @property {(state: State) => void} state the state changed
- */
 /** One socket after the other: connects, notices losses, connects again. */
 export class Connection {
     /**
@@ -27,6 +18,7 @@ export class Connection {
     advisedDelay: number | null;
     /** @type {any} */
     socket: any;
+    openedAt: number;
     /** @type {any} */
     timer: any;
     /** @type {Attempt | null} */

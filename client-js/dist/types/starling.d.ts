@@ -107,6 +107,16 @@ export class Starling {
     send(data: string | ArrayBuffer | Uint8Array): void;
     /** @param {'wait' | 'fail'} queue */
     checkRoom(queue: "wait" | "fail"): void;
+    /**
+     * Keeps a call until there is a connection; a call that was given up makes room.
+     * @param {{ send: () => void }} entry
+     * @param {{ promise: Promise<any> }} pending
+     */
+    wait(entry: {
+        send: () => void;
+    }, pending: {
+        promise: Promise<any>;
+    }): void;
     /** @param {import('./message.js').Message} message */
     transmit(message: import("./message.js").Message): void;
     opened(): void;

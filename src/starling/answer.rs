@@ -1,0 +1,94 @@
+//! Requests that are owed an answer, and how they get one.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use tracing::warn;
+
+use super::pending;
+use super::session::{Session, too_large};
+use crate::dispatch::{Answer, MethodError, Peer, Reply, SendError};
+use crate::protocol::{ErrorCode, Failure, Outgoing, Payload, RequestId, Severity};
+
+/// A request that is not answered yet: it counts for its session and for the server until this is dropped.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) session: Arc<Session>,
+    bytes: usize,
+}
+
+impl Accepted {
+    /// Counts a request of so many bytes; `None` if the session has too many.
+    pub(super) fn new(session: &Arc<Session>, bytes: usize) -> Option<Self> {
+        let options = &session.shared.options;
+        if !session.requests.add(bytes, options.requests_max, options.requests_bytes_max.0) {
+            return None;
+        }
+        session.shared.metrics.in_flight.inc();
+        Some(Self { session: Arc::clone(session), bytes })
+    }
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        self.session.requests.remove(self.bytes);
+        self.session.shared.metrics.in_flight.dec();
+    }
+}
+
+/// What a peer is told that has too many unanswered requests.
+pub(super) fn too_many(session: &Session) -> MethodError {
+    let limit = serde_json::json!({ "limit": session.shared.options.requests_max });
+    MethodError::from(ErrorCode::RequestLimitExceeded).with_details(&limit)
+}
+
+impl Session {
+    /// Answers a request. Whatever goes wrong on the way, the caller gets one answer if it can get any.
+    pub(super) fn respond(&self, id: &RequestId, answer: Answer) {
+        self.respond_from(id, answer, None);
+    }
+
+    /// The same in the name of another peer.
+    pub(super) fn respond_from(&self, id: &RequestId, answer: Answer, peer: Option<&Payload>) {
+        let answer = answer.map(Reply::into_payload);
+        let sent = self.try_respond(id, &answer, peer);
+        let Err(problem) = sent else { return };
+        if let Some((bytes, limit)) = too_large(&problem) {
+            warn!(request_id = %id, bytes, limit, "an answer is too long to send");
+            let _ = self.try_respond(id, &Err(pending::too_large(bytes, limit)), peer);
+        } else if !matches!(problem, SendError::Closed | SendError::SlowConsumer) {
+            warn!(request_id = %id, error = %problem, "an answer cannot be sent");
+            let _ = self.try_respond(id, &Err(ErrorCode::InternalError.into()), peer);
+        }
+    }
+
+    fn try_respond(
+        &self,
+        id: &RequestId,
+        answer: &Result<Option<Payload>, MethodError>,
+        peer: Option<&Payload>,
+    ) -> Result<(), SendError> {
+        let result = match answer {
+            Ok(data) => Ok(data.as_ref().map(Payload::as_raw)),
+            Err(error) => Err(error.as_failure()),
+        };
+        self.send(&Outgoing::Response { id, result, peer: peer.map(Payload::as_raw) })
+    }
+
+    /// Answers a request that never became a call.
+    pub(super) fn refuse_request(&self, id: &RequestId, error: MethodError) {
+        self.shared.metrics.observe_failure("refused", error.label());
+        self.respond(id, Err(error));
+    }
+
+    /// Complains about a message to another peer that cannot be answered.
+    pub(super) fn forbid_proxy(&self, what: &str) {
+        let code = ErrorCode::ProxyForbidden;
+        self.shared.metrics.errors.with_label_values(&[code.as_str()]).inc();
+        self.shared.metrics.proxied.with_label_values(&["refused"]).inc();
+        let message = format!("Proxy is disabled for {what} by the server");
+        let failure =
+            Failure { code: Cow::Borrowed(code.as_str()), message: Cow::Owned(message), details: None };
+        let _ = self.send(&Outgoing::Error { severity: Severity::Application, failure, peer: None });
+    }
+}

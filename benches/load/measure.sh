@@ -11,7 +11,7 @@ LOADGEN=${LOADGEN:?set LOADGEN to the load generator}
 RUNS=${RUNS:-5}
 target=${CARGO_TARGET_DIR:-target}/release
 data=$(mktemp -d)
-ulimit -n 65536
+ulimit -n "$(ulimit -H -n)"
 HELIOS__CONNECTIONS__MAX=200000 taskset -c 0 "$target/helios" serve --listen 127.0.0.1:9301 --demo --data-dir "$data" \
   >/dev/null 2>&1 & server=$!
 taskset -c 0 "$target/examples/echo_limit" 127.0.0.1:9302 >/dev/null 2>&1 & limit=$!
@@ -48,11 +48,11 @@ p2() {
 p3() { pairs P3 latency_p50_us -c 1 -d 1; helios rpc --warmup 1 --seconds 4 -c 1 -d 1 | field latency_p99_us | sed 's/^/P3 helios latency_p99_us: /'; }
 p4() { pairs P4 server_us_per_op -c 64 -d 16; helios rpc --warmup 1 --seconds 4 -c 64 -d 16 | field requests_per_s | sed 's/^/P4 helios requests_per_s: /'; }
 p7() {
-  helios churn --warmup 0 --seconds 3 >/dev/null; sleep 1; local before cycles=0; before=$(resident)
-  while [ "$cycles" -lt 100000 ]; do
+  helios churn --warmup 0 --seconds 3 >/dev/null; sleep 4; local before cycles=0; before=$(resident)
+  while [ "$cycles" -lt "${CYCLES:-100000}" ]; do
     cycles=$((cycles + $(helios churn --warmup 0 --seconds 5 | field cycles)))
   done
-  sleep 1; local after; after=$(resident)
+  sleep 4; local after; after=$(resident)
   echo "P7 VmRSS after $cycles cycles: $before KiB -> $after KiB ($(python3 -c "print(round(100*($after-$before)/$before, 1))") %)"
 }
 

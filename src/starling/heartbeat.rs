@@ -16,8 +16,12 @@ use crate::base::TimerWheel;
 /// The resolution of everything in here.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The wheel turns once in 51 seconds; what lies further ahead is asked once more on the way.
-const WIDTH: usize = 512;
+/// A connection is looked at this often, however far its deadline is: an entry keeps the memory of a
+/// connection that has left until its turn comes, and many come and go.
+const HOP: u32 = 25;
+
+/// Slots of the wheel; nothing lies further ahead than a hop.
+const WIDTH: usize = 32;
 
 /// Waiting times in ticks.
 #[derive(Clone, Copy, Debug)]
@@ -192,6 +196,7 @@ pub(super) fn watch_close(link: &Arc<Link>, timing: Timing) {
 }
 
 fn insert(due: u32, link: Weak<Link>, timing: Timing) {
+    let due = due.min(now() + HOP);
     WORKER.with(|worker| worker.wheel.borrow_mut().insert(u64::from(due), (link, timing)));
 }
 

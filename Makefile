@@ -27,9 +27,17 @@ doctest:
 	cargo test --doc --features testing
 
 # The client against the binary, in Node and in Chromium.
-test-client: $(NPM)
+test-client: $(NPM) browser
 	cargo build
 	cd client-js && node build.js --check && npm test
+
+# Installs Debian's Chromium where none is found and it may. Elsewhere the browser's tests are skipped, and say so.
+.PHONY: browser
+browser:
+	@node client-js/test/chromium.js >/dev/null || \
+	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } || \
+	  echo "no Chromium found: install one or set CHROMIUM to its path to run the browser's tests"
 
 $(NPM): client-js/package.json client-js/package-lock.json
 	cd client-js && npm ci

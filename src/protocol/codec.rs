@@ -100,3 +100,7 @@ impl Dialect {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "codec_tests.rs"]
+mod tests;

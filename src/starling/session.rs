@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -95,6 +96,11 @@ impl Session {
         self.pending.clear();
     }
 
+    /// Queues a whole frame that others get too.
+    pub(super) fn send_frame(&self, frame: &Bytes) -> Result<(), SendError> {
+        self.link().ok_or(SendError::Closed)?.send_shared(frame).map_err(why)
+    }
+
     fn link(&self) -> Option<Arc<Link>> {
         self.link.lock().clone()
     }
@@ -124,10 +130,7 @@ impl Peer for Session {
     fn send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
         let link = self.link.lock();
         let link = link.as_ref().ok_or(SendError::Closed)?;
-        let opcode = match self.dialect.codec {
-            Codec::Json => Opcode::Text,
-            Codec::MsgPack => Opcode::Binary,
-        };
+        let opcode = opcode_of(self.dialect.codec);
         let now_ms = self.shared.clock.now_ms();
         SCRATCH.with_borrow_mut(|scratch| {
             scratch.clear();
@@ -136,10 +139,7 @@ impl Peer for Session {
             if scratch.capacity() > SCRATCH_KEEP {
                 *scratch = Vec::new();
             }
-            sent.map_err(|unsent| match unsent {
-                Unsent::Closed => SendError::Closed,
-                Unsent::SlowConsumer => SendError::SlowConsumer,
-            })
+            sent.map_err(why)
         })
     }
 
@@ -173,6 +173,21 @@ impl Peer for Session {
             token.cancel();
         }
         token.clone()
+    }
+}
+
+/// Messages are text in JSON, and bytes in the compact codec.
+pub(super) fn opcode_of(codec: Codec) -> Opcode {
+    match codec {
+        Codec::Json => Opcode::Text,
+        Codec::MsgPack => Opcode::Binary,
+    }
+}
+
+fn why(unsent: Unsent) -> SendError {
+    match unsent {
+        Unsent::Closed => SendError::Closed,
+        Unsent::SlowConsumer => SendError::SlowConsumer,
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use actix::prelude::SendError as Mailbox;
 use actix::{Actor, Addr};
+use bytes::Bytes;
 use parking_lot::RwLock;
 use serde::Serialize;
 use thiserror::Error;
@@ -20,9 +21,10 @@ pub use actor::StarlingsManager;
 use self::messages::{Admit, Leave};
 use self::table::Table;
 use super::options::ConnectionOptions;
-use super::session::Session;
+use super::session::{Session, opcode_of};
 use super::shared::Shared;
-use crate::base::{Random, StarlingId};
+use super::websocket::write_frame;
+use crate::base::{Clock, Random, StarlingId};
 use crate::dispatch::{Peer, SendError, Starling};
 use crate::protocol::{CloseCode, Codec, Outgoing, Payload, is_topic_name};
 
@@ -54,6 +56,7 @@ pub struct Starlings {
     manager: Addr<StarlingsManager>,
     table: Arc<RwLock<Table>>,
     gone: CancellationToken,
+    clock: Clock,
 }
 
 impl Starlings {
@@ -62,7 +65,7 @@ impl Starlings {
         let (table, gone) = (Arc::default(), CancellationToken::new());
         let manager =
             StarlingsManager::new(options, Arc::clone(shared), Arc::clone(&table), gone.clone()).start();
-        Self { manager, table, gone }
+        Self { manager, table, gone, clock: shared.clock.clone() }
     }
 
     /// Ends when the actor has ended, which it never does while all is well.
@@ -121,23 +124,29 @@ impl Starlings {
         if !is_topic_name(topic) {
             return Err(SendError::Topic(topic.to_owned()));
         }
-        let once = |codec| Payload::write(codec, data);
-        let (json, msgpack) = (once(Codec::Json)?, once(Codec::MsgPack)?);
-        let told = self.filter(filter).into_iter().filter(|starling| {
-            let data = match starling.dialect().codec {
+        // Written once for each codec, whoever gets it.
+        let (json, msgpack) =
+            (self.frame(Codec::Json, topic, data)?, self.frame(Codec::MsgPack, topic, data)?);
+        let chosen = self.sessions().into_iter().filter(|session| filter(&session.starling()));
+        let told = chosen.filter(|session| {
+            let frame = match session.dialect().codec {
                 Codec::Json => &json,
                 Codec::MsgPack => &msgpack,
             };
-            let message = Outgoing::Notification {
-                request_id: None,
-                topic,
-                progress: false,
-                data: Some(data.as_raw()),
-                peer: None,
-            };
-            starling.send(&message).is_ok()
+            session.send_frame(frame).is_ok()
         });
         Ok(told.count())
+    }
+
+    /// A whole frame with a notification.
+    fn frame<T: Serialize + ?Sized>(&self, codec: Codec, topic: &str, data: &T) -> Result<Bytes, SendError> {
+        let data = Payload::write(codec, data)?;
+        let data = Some(data.as_raw());
+        let message = Outgoing::Notification { request_id: None, topic, progress: false, data, peer: None };
+        let (mut payload, mut frame) = (Vec::new(), Vec::new());
+        codec.encode(&message, self.clock.now_ms(), &mut payload)?;
+        write_frame(opcode_of(codec), &payload, &mut frame);
+        Ok(frame.into())
     }
 
     /// Tells everybody who understands it that the server stops, and when to come back: each at another

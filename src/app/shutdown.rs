@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
-use crate::base::Random;
 use crate::gateway::Surroundings;
 use crate::protocol::CloseCode;
 use crate::starling::DrainPhase;
@@ -32,8 +31,8 @@ pub(super) async fn drain(around: &Surroundings) -> Drained {
     let started = Instant::now();
     let limit = started + around.options.drain_timeout.get();
     info!(peers = starlings.count(), "draining");
-    shared.drain(DrainPhase::Draining);
-    starlings.announce_drain(around.options.drain_window.get(), &mut Random::from_system());
+    shared.begin_drain(around.options.drain_window.get());
+    starlings.announce_drain(shared);
     // What comes in between is still answered; what comes once nothing runs is refused with a retry.
     while shared.metrics.in_flight.get() > 0 && Instant::now() < limit {
         sleep(STEP).await;

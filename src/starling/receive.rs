@@ -12,6 +12,7 @@ use super::manager::Starlings;
 use super::proxy;
 use super::session::Session;
 use super::shared::DrainPhase;
+use crate::base::Random;
 use crate::dispatch::{Answer, Call, MethodError, Peer, Starling, TopicEvent};
 use crate::protocol::{
     CloseCode, Codec, Decoded, ErrorCode, Foreign, Incoming, Notification, Outgoing, Refusal, Request,
@@ -172,14 +173,17 @@ impl Service for SessionService {
         shared.metrics.connections.inc();
         shared.metrics.connections_opened.inc();
         debug!(connection = %link.id(), starling = %self.session.id(), "connected");
-        if shared.drain_phase() == DrainPhase::Refusing {
-            // It was on its way in while everybody else was closed.
-            link.close(CloseCode::Restart, "the server restarts");
-        }
         let dialect = self.session.dialect();
         if dialect.extensions {
             let hello = shared.hello(self.session.id(), dialect.codec);
             let _ = self.starling.notify("hello", &hello);
+        }
+        // It was on its way in while everybody else was told or closed.
+        if shared.drain_phase() != DrainPhase::Running {
+            self.session.announce_drain(shared, &mut Random::from_system());
+        }
+        if shared.drain_phase() == DrainPhase::Refusing {
+            link.close(CloseCode::Restart, "the server restarts");
         }
     }
 

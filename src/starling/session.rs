@@ -14,7 +14,7 @@ use super::pending::{self, Pending};
 use super::shared::Shared;
 use super::websocket::Opcode;
 use crate::auth::Principal;
-use crate::base::StarlingId;
+use crate::base::{Random, StarlingId};
 use crate::dispatch::{BoxFuture, CallError, Extensions, Peer, SendError, Starling};
 use crate::protocol::{CloseCode, Codec, Dialect, EncodeError, MethodName, Outgoing, Payload};
 
@@ -94,6 +94,14 @@ impl Session {
             token.cancel();
         }
         self.pending.clear();
+    }
+
+    /// Tells the peer that the server stops, if it understands that.
+    pub(super) fn announce_drain(self: &Arc<Self>, shared: &Shared, random: &mut Random) {
+        if self.dialect.extensions {
+            // A peer that is gone or not there yet needs no advice; whoever opens later is told then.
+            let _ = self.starling().notify("system:draining", &shared.drain_advice(random));
+        }
     }
 
     /// Queues a whole frame that others get too.

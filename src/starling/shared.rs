@@ -1,7 +1,8 @@
 //! What all sessions of a server have in common.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use super::hooks::Hooks;
 use super::options::ConnectionOptions;
 use super::proxy::ProxyTable;
 use super::receive::Kinds;
-use crate::base::{Clock, StarlingId};
+use crate::base::{Clock, Random, StarlingId};
 use crate::dispatch::Registry;
 use crate::protocol::{Codec, OUTGOING_BYTES_MAX, PROTOCOL_NAME, PROTOCOL_VERSION};
 use crate::telemetry::Metrics;
@@ -30,6 +31,7 @@ pub struct Shared {
     pub(super) proxied: ProxyTable,
     pub(super) kinds: Kinds,
     drain: AtomicU8,
+    drain_window_ms: AtomicU64,
 }
 
 /// How far the server is from stopping.
@@ -52,8 +54,9 @@ impl Shared {
         clock: Clock,
         options: ConnectionOptions,
     ) -> Self {
-        let (proxied, kinds, drain) = (ProxyTable::default(), Kinds::of(&metrics), AtomicU8::new(0));
-        Self { registry, hooks, metrics, clock, options, proxied, kinds, drain }
+        let (proxied, kinds) = (ProxyTable::default(), Kinds::of(&metrics));
+        let (drain, drain_window_ms) = (AtomicU8::new(0), AtomicU64::new(0));
+        Self { registry, hooks, metrics, clock, options, proxied, kinds, drain, drain_window_ms }
     }
 
     /// How far the server is from stopping.
@@ -68,6 +71,18 @@ impl Shared {
     /// Goes on to a phase; never back.
     pub fn drain(&self, phase: DrainPhase) {
         self.drain.fetch_max(phase as u8, Ordering::SeqCst);
+    }
+
+    /// Begins to drain: peers are to come back within `window`.
+    pub fn begin_drain(&self, window: Duration) {
+        self.drain_window_ms.store(window.as_millis() as u64, Ordering::SeqCst);
+        self.drain(DrainPhase::Draining);
+    }
+
+    /// When one peer is to come back: at another time for each, so that not all come at once.
+    pub(super) fn drain_advice(&self, random: &mut Random) -> Value {
+        let window = Duration::from_millis(self.drain_window_ms.load(Ordering::SeqCst));
+        json!({ "reconnect_after_ms": random.up_to(window).as_millis() as u64 })
     }
 
     /// The first notification to a peer that knows our extensions.

@@ -6,7 +6,6 @@ mod table;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::prelude::SendError as Mailbox;
 use actix::{Actor, Addr};
@@ -149,15 +148,11 @@ impl Starlings {
         Ok(frame.into())
     }
 
-    /// Tells everybody who understands it that the server stops, and when to come back: each at another
-    /// time within `window`.
-    pub fn announce_drain(&self, window: Duration, random: &mut Random) {
+    /// Tells everybody who understands it that the server stops, and when to come back.
+    pub fn announce_drain(&self, shared: &Shared) {
+        let mut random = Random::from_system();
         for session in self.sessions() {
-            if session.dialect().extensions {
-                let after = random.up_to(window).as_millis() as u64;
-                let advice = serde_json::json!({ "reconnect_after_ms": after });
-                let _ = session.starling().notify("system:draining", &advice);
-            }
+            session.announce_drain(shared, &mut random);
         }
     }
 

@@ -1,6 +1,5 @@
 //! Requests that are owed an answer, and how they get one.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use tracing::warn;
@@ -8,7 +7,7 @@ use tracing::warn;
 use super::pending;
 use super::session::{Session, too_large};
 use crate::dispatch::{Answer, MethodError, Peer, Reply, SendError};
-use crate::protocol::{ErrorCode, Failure, Outgoing, Payload, RequestId, Severity};
+use crate::protocol::{ErrorCode, Outgoing, Payload, RequestId, Severity};
 
 /// A request that is not answered yet: it counts for its session and for the server until this is dropped.
 #[derive(Debug)]
@@ -81,14 +80,17 @@ impl Session {
         self.respond(id, Err(error));
     }
 
-    /// Complains about a message to another peer that cannot be answered.
+    /// Refuses a message to another peer for which there is no hook.
     pub(super) fn forbid_proxy(&self, what: &str) {
-        let code = ErrorCode::ProxyForbidden;
-        self.shared.metrics.errors.with_label_values(&[code.as_str()]).inc();
         self.shared.metrics.proxied.with_label_values(&["refused"]).inc();
-        let message = format!("Proxy is disabled for {what} by the server");
-        let failure =
-            Failure { code: Cow::Borrowed(code.as_str()), message: Cow::Owned(message), details: None };
+        let text = format!("Proxy is disabled for {what} by the server");
+        self.complain(&MethodError::of(ErrorCode::ProxyForbidden, text));
+    }
+
+    /// Tells the peer what became of a message that has no answer.
+    pub(super) fn complain(&self, error: &MethodError) {
+        self.shared.metrics.errors.with_label_values(&[error.label()]).inc();
+        let failure = error.as_failure();
         let _ = self.send(&Outgoing::Error { severity: Severity::Application, failure, peer: None });
     }
 }

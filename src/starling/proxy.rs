@@ -211,7 +211,7 @@ fn forward<F>(
     let bytes = message.as_ref().ok().and_then(|message| message.payload.as_ref()).map_or(0, Payload::len);
     // What waits for the hook counts like a request, so that it is bounded.
     let Some(accepted) = Accepted::new(caller, bytes) else {
-        return complain(caller, &too_many(caller));
+        return caller.complain(&too_many(caller));
     };
     let starlings = starlings.clone();
     actix_rt::spawn(async move {
@@ -227,17 +227,10 @@ fn forward<F>(
             Ok(()) => caller.shared.metrics.proxied.with_label_values(&["forwarded"]).inc(),
             Err(error) => {
                 caller.shared.metrics.proxied.with_label_values(&["refused"]).inc();
-                complain(caller, &error);
+                caller.complain(&error);
             }
         }
     });
-}
-
-/// Tells a peer what became of a message that has no answer.
-fn complain(caller: &Session, error: &MethodError) {
-    caller.shared.metrics.errors.with_label_values(&[error.label()]).inc();
-    let failure = error.as_failure();
-    let _ = caller.send(&Outgoing::Error { severity: Severity::Application, failure, peer: None });
 }
 
 fn proxied(

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use helios::app::HeliosBuilder;
-use helios::dispatch::{Anything, Context, MethodError, MethodOptions, Reply, Responder};
+use helios::dispatch::{Anything, Context, MethodError, MethodOptions, Reply, Responder, SendError};
 use helios::peer::{CallFailure, Peer, PeerError, Received};
 use helios::protocol::{ErrorCode, Payload};
 use helios::testing::TestServer;
+use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -213,21 +214,19 @@ async fn progress_warnings_and_notifications_come_before_the_answer() {
 
 #[tokio::test]
 async fn nothing_is_told_of_a_request_after_its_answer() {
-    let refused = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&refused);
+    let kept: Arc<Mutex<Option<Context>>> = Arc::default();
+    let slot = Arc::clone(&kept);
     let server = server(move |builder| {
         builder.method("talk:late", move |ctx: Context, _: Anything| {
-            let seen = Arc::clone(&seen);
-            actix_rt::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(30)).await;
-                seen.store(ctx.notify("talk:tick", &1).is_err(), Ordering::SeqCst);
-            });
+            *slot.lock() = Some(ctx);
             async { Ok::<_, MethodError>(()) }
         })
     });
     let mut peer = server.peer().await;
     peer.request("talk:late", &json!(null)).await.unwrap();
-    until("the notification was refused", || refused.load(Ordering::SeqCst)).await;
+    let ctx = kept.lock().take().unwrap();
+    assert!(matches!(ctx.notify("talk:tick", &1), Err(SendError::Answered)));
+    assert!(ctx.progress(50.0, None, None).is_err() && ctx.warn("late").is_err());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A scanner that checks JSON and finds its parts without building values.
 //!
 //! It accepts exactly RFC 8259, to any depth (it does not recurse) and with lone surrogate escapes, because
-//! existing peers send both. serde does neither; it also needs about twice the time for an envelope.
+//! existing peers send both. `docs/decisions/0004-json-scanner.md` says why it is ours.
 
 use thiserror::Error;
 

@@ -33,6 +33,7 @@
 //! | [`auth`] | who a caller is and what it may do | frames |
 //! | [`dispatch`] | registry of methods, context, the one path of a call | frames, sockets |
 //! | [`starling`] | framing, connection actor, session, the table of all | what a method does |
+//! | [`universe`] | the persistent, content-addressed map that state is made of | disks, clocks, threads |
 //! | [`store`] | ATLAS, the durable store: so far its options | frames |
 //! | [`methods`] | the methods that come with the server | HTTP |
 //! | [`gateway`] | HTTP routes, pages, the door to sockets | what a message means |
@@ -65,3 +66,4 @@ pub mod store;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod universe;

@@ -11,6 +11,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("telemetry", &["base"]),
     ("protocol", &["base"]),
     ("auth", &["base", "telemetry", "store"]),
+    ("universe", &[]),
     ("store", &["base", "telemetry", "universe"]),
     ("dispatch", &["base", "telemetry", "protocol", "auth"]),
     ("starling", &["base", "telemetry", "protocol", "auth", "hub", "dispatch"]),

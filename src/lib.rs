@@ -34,7 +34,7 @@
 //! | [`dispatch`] | registry of methods, context, the one path of a call | frames, sockets |
 //! | [`starling`] | framing, connection actor, session, the table of all | what a method does |
 //! | [`universe`] | the persistent, content-addressed map that state is made of | disks, clocks, threads |
-//! | [`store`] | ATLAS, the durable store: so far its options | frames |
+//! | [`store`] | ATLAS, the durable store: engine, log, snapshots, watches | frames |
 //! | [`methods`] | the methods that come with the server | HTTP |
 //! | [`gateway`] | HTTP routes, pages, the door to sockets | what a message means |
 //! | [`config`] | one tree of every room's options | who uses them |

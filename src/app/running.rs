@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use super::shutdown::{self, Drained};
 use crate::gateway::{Listening, Surroundings};
 use crate::starling::Starlings;
+use crate::store::Store;
 use crate::telemetry::Metrics;
 
 /// A server that listens. It stops with [`Running::drain`] or [`Running::stop`], not by being dropped.
@@ -46,6 +47,11 @@ impl Running {
         &self.around.starlings
     }
 
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.around.store
+    }
+
     /// The metric table.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.around.shared.metrics
@@ -68,6 +74,9 @@ impl Running {
         self.handle.stop(true).await;
         if let Ok(Err(error)) = self.server.await {
             tracing::error!(%error, "the server ended with an error");
+        }
+        if let Err(error) = self.around.store.close().await {
+            tracing::error!(%error, "the store was not closed in order");
         }
     }
 }

@@ -1,7 +1,5 @@
 //! From options to a server that listens.
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -15,6 +13,7 @@ use crate::gateway::{self, ServeError, Surroundings};
 use crate::methods::{self, About};
 use crate::protocol::ErrorCode;
 use crate::starling::{ProxyHook, ProxyMode, ProxyRequest, Shared, Starlings};
+use crate::store::{OpenError, Seams, Store};
 use crate::telemetry::Metrics;
 
 /// Why a server did not start.
@@ -26,22 +25,16 @@ pub enum StartError {
     /// The address or TLS is wrong.
     #[error(transparent)]
     Serve(#[from] ServeError),
-    /// The data directory cannot be made.
-    #[error("the data directory {} cannot be made", path.display())]
-    DataDir {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    /// The store cannot be opened.
+    #[error("the store cannot be opened")]
+    Store(#[from] OpenError),
 }
 
 pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError> {
     let HeliosBuilder { config, clock, mut hooks, methods: additions } = builder;
     let metrics = Arc::new(Metrics::new());
-    let path = &config.store.data_dir;
-    std::fs::create_dir_all(path).map_err(|source| StartError::DataDir { path: path.clone(), source })?;
+    let seams = Seams { clock: clock.clone(), metrics: Arc::clone(&metrics), ..Seams::default() };
+    let store = Store::open(&config.store, seams)?;
 
     let about = Arc::new(About::default());
     let mut registry = RegistryBuilder::new(config.methods.clone(), Arc::clone(&metrics));
@@ -61,7 +54,7 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     let shared = Arc::new(Shared::new(registry, hooks, metrics, clock, options));
     let starlings = Starlings::start(&config.connections, &shared);
     let options = Arc::new(config.gateway.clone());
-    let around = Surroundings { shared, starlings, options, metrics: config.telemetry.metrics };
+    let around = Surroundings { shared, starlings, store, options, metrics: config.telemetry.metrics };
     let listening = gateway::listen(&around)?;
     info!(address = %listening.address, tls = around.options.tls.enabled(), "listening");
     Ok(Running::new(around, listening))

@@ -48,6 +48,7 @@ impl Config {
             ("gateway", self.gateway.problems()),
             ("connections", self.connections.problems()),
             ("methods", self.methods.problems()),
+            ("store", self.store.problems()),
         ];
         let named = |(room, problems): (&str, Vec<(&str, String)>)| {
             let room = room.to_owned();

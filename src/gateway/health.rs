@@ -7,24 +7,35 @@ use serde_json::json;
 
 use super::serve::Surroundings;
 use crate::starling::DrainPhase;
+use crate::store::Health;
 
 /// `GET /health`: the process works.
 pub(super) async fn health(around: Data<Surroundings>) -> impl Responder {
     let shared = &around.shared;
+    let (view, health) = (around.store.view(), around.store.health());
+    let writable = health == Health::Writable;
+    let status = if writable { "ok" } else { "degraded" };
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({
-        "status": "ok",
+        "status": status,
         "timestamp": shared.clock.now_ms(),
         "version": env!("CARGO_PKG_VERSION"),
         "uptime": shared.metrics.uptime().as_secs_f64(),
-        "components": { "sockets": { "status": "ok", "connections": around.starlings.count() } },
+        "components": {
+            "sockets": { "status": "ok", "connections": around.starlings.count() },
+            "store": { "status": status, "writable": writable, "keys": view.len(), "revision": view.revision() },
+        },
     }))
 }
 
 /// `GET /ready`: new traffic is welcome.
 pub(super) async fn ready(around: Data<Surroundings>) -> impl Responder {
-    let ready = around.shared.drain_phase() == DrainPhase::Running;
+    let (ready, status) = match (around.shared.drain_phase(), around.store.health()) {
+        (DrainPhase::Running, Health::Writable) => (true, "ready"),
+        (DrainPhase::Running, Health::Full(_)) => (false, "disk full"),
+        (DrainPhase::Running, Health::Broken(_)) => (false, "disk failed"),
+        _ => (false, "draining"),
+    };
     let mut answer = if ready { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    let status = if ready { "ready" } else { "draining" };
     answer.insert_header((CACHE_CONTROL, "no-store")).json(json!({ "status": status }))
 }
 

@@ -22,6 +22,7 @@ use super::options::GatewayOptions;
 use super::tls::{self, TlsError};
 use super::{health, observe, pages, upgrade};
 use crate::starling::{Shared, Starlings};
+use crate::store::Store;
 
 /// What routes and door work with.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Surroundings {
     pub shared: Arc<Shared>,
     /// Everybody who is connected.
     pub starlings: Starlings,
+    /// The store.
+    pub store: Store,
     /// The options of the gateway.
     pub options: Arc<GatewayOptions>,
     /// Whether `/metrics` is served.

@@ -8,6 +8,8 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use super::atlas::AtlasMetrics;
+
 /// The metrics of one server. Fields are resolved once, so that moving one is an atomic addition.
 #[derive(Debug)]
 pub struct Metrics {
@@ -50,6 +52,8 @@ pub struct Metrics {
     pub proxied: IntCounterVec,
     /// Requests from the server to peers, by outcome: sent, answered, timeout, cancelled.
     pub callbacks: IntCounterVec,
+    /// The store.
+    pub atlas: AtlasMetrics,
 }
 
 /// The counters of one method, looked up once.
@@ -73,7 +77,12 @@ impl Metrics {
                 "Requests answered",
                 &["method", "endpoint", "status"],
             ),
-            request_duration: histograms(of, "helios_request_duration_seconds", "Time to the answer"),
+            request_duration: histograms(
+                of,
+                "helios_request_duration_seconds",
+                "Time to the answer",
+                &["method", "endpoint"],
+            ),
             errors: counters(of, "helios_errors_total", "Errors told to peers", &["code"]),
             violations: counter(of, "helios_protocol_violations_total", "Messages that broke the protocol"),
             connections: gauge(of, "helios_connections", "Open sockets"),
@@ -100,6 +109,7 @@ impl Metrics {
             late_answers: counter(of, "helios_late_answers_total", "Answers after the answer"),
             proxied: counters(of, "helios_peer_messages_total", "Messages from peer to peer", &["outcome"]),
             callbacks: counters(of, "helios_callbacks_total", "Requests from the server", &["outcome"]),
+            atlas: AtlasMetrics::new(of),
             registry,
         }
     }
@@ -160,25 +170,28 @@ impl CallMetrics {
 
 const UNIQUE: &str = "names in this file are valid and different";
 
-fn registered<C: Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+pub(super) fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    made: prometheus::Result<C>,
+) -> C {
     let metric = made.expect(UNIQUE);
     registry.register(Box::new(metric.clone())).expect(UNIQUE);
     metric
 }
 
-fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+pub(super) fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
     registered(registry, IntCounter::new(name, help))
 }
 
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+pub(super) fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     registered(registry, IntCounterVec::new(Opts::new(name, help), labels))
 }
 
-fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+pub(super) fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
     registered(registry, IntGauge::new(name, help))
 }
 
-fn gauge_f64(registry: &Registry, name: &str, help: &str) -> Gauge {
+pub(super) fn gauge_f64(registry: &Registry, name: &str, help: &str) -> Gauge {
     registered(registry, Gauge::new(name, help))
 }
 
@@ -186,7 +199,11 @@ fn gauge_f64(registry: &Registry, name: &str, help: &str) -> Gauge {
 const BUCKETS: [f64; 14] =
     [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0];
 
-fn histograms(registry: &Registry, name: &str, help: &str) -> HistogramVec {
+pub(super) fn histograms(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
     let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
-    registered(registry, HistogramVec::new(options, &["method", "endpoint"]))
+    registered(registry, HistogramVec::new(options, labels))
+}
+
+pub(super) fn histogram(registry: &Registry, name: &str, help: &str) -> Histogram {
+    registered(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(BUCKETS.to_vec())))
 }

@@ -3,12 +3,14 @@
 //! Rooms describe what happened; names and labels live here. Labels come from closed sets, never from ids
 //! or from what a peer sent.
 
+mod atlas;
 mod format;
 mod logging;
 mod metrics;
 mod options;
 mod scope;
 
+pub use atlas::AtlasMetrics;
 pub use format::LogFormat;
 pub use logging::{LoggingError, init_logging};
 pub use metrics::{CallMetrics, Metrics};

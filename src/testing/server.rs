@@ -1,6 +1,8 @@
 //! A server on a thread of its own.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -10,6 +12,7 @@ use crate::app::{Drained, Helios, HeliosBuilder, Running};
 use crate::config::Config;
 use crate::peer::{Peer, PeerOptions};
 use crate::starling::Starlings;
+use crate::store::Store;
 use crate::telemetry::Metrics;
 
 /// A server that listens on a free port of loopback until it is dropped.
@@ -21,6 +24,9 @@ pub struct TestServer {
     metrics: Arc<Metrics>,
     stop: Option<oneshot::Sender<Stop>>,
     thread: Option<JoinHandle<()>>,
+    store: Store,
+    /// Taken away at the end.
+    directory: PathBuf,
 }
 
 #[derive(Debug)]
@@ -48,7 +54,8 @@ impl TestServer {
         config.gateway.workers = 2;
         config.gateway.playground = true;
         config.demo.enabled = true;
-        config.store.data_dir = std::env::temp_dir().join(format!("helios-test-{}", std::process::id()));
+        let directory = unused_directory();
+        config.store.data_dir.clone_from(&directory);
         configure(&mut config);
         let (started, ready) = mpsc::channel();
         let (stop, stopped) = oneshot::channel();
@@ -56,13 +63,15 @@ impl TestServer {
             actix_rt::System::new().block_on(async move {
                 let server = build(Helios::builder().config(config)).start().await.expect("it starts");
                 let urls = (server.http_url(), server.ws_url());
-                let handles = (server.starlings().clone(), Arc::clone(server.metrics()));
+                let metrics = Arc::clone(server.metrics());
+                let handles = (server.starlings().clone(), metrics, server.store().clone());
                 let _ = started.send((urls, handles));
                 finish(server, stopped.await.unwrap_or(Stop::AtOnce)).await;
             });
         });
-        let ((http_url, ws_url), (starlings, metrics)) = ready.recv().expect("the server starts");
-        Self { http_url, ws_url, starlings, metrics, stop: Some(stop), thread: Some(thread) }
+        let ((http_url, ws_url), (starlings, metrics, store)) = ready.recv().expect("the server starts");
+        let (stop, thread) = (Some(stop), Some(thread));
+        Self { http_url, ws_url, starlings, metrics, stop, thread, store, directory }
     }
 
     /// Such as `http://127.0.0.1:40000`.
@@ -83,6 +92,11 @@ impl TestServer {
     /// Everybody who is connected.
     pub fn starlings(&self) -> &Starlings {
         &self.starlings
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// The metric table.
@@ -143,5 +157,14 @@ impl Drop for TestServer {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+        // A test that chose a directory of its own has none to lose here.
+        let _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+/// A directory that no other server of any test has.
+fn unused_directory() -> PathBuf {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name = format!("helios-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    std::env::temp_dir().join(name)
 }

@@ -37,6 +37,7 @@ fn directory(name: &str) -> PathBuf {
 struct Process {
     child: Child,
     url: String,
+    dir: PathBuf,
 }
 
 impl Process {
@@ -52,8 +53,7 @@ impl Process {
         std::thread::spawn(move || lines.for_each(drop));
         let url = line.split_whitespace().last().unwrap().to_owned();
         assert!(dir.is_dir(), "the data directory is made");
-        std::fs::remove_dir(dir).unwrap();
-        Self { child, url }
+        Self { child, url, dir }
     }
 
     fn signal(&self, name: &str) {
@@ -77,6 +77,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 
@@ -150,7 +151,7 @@ fn a_taken_address_is_named() {
         text.contains(&format!("cannot listen on {}", server.address())) && text.contains("in use"),
         "{text}"
     );
-    std::fs::remove_dir(dir).unwrap();
+    std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]

@@ -1,0 +1,81 @@
+//! What a commit did. The log, watches and, later, other nodes get exactly this: effects, not wishes, so
+//! that replaying them needs no clock and no luck.
+
+use std::sync::Arc;
+
+use super::value::{Key, Value};
+
+/// One effect.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// The key has this value now.
+    Put {
+        /// The key.
+        key: Key,
+        /// Its value.
+        value: Value,
+        /// When it ends, in milliseconds since the Unix epoch; 0 is never.
+        expires_at: u64,
+    },
+    /// The key is gone.
+    Delete {
+        /// The key.
+        key: Key,
+        /// Whether its time was over; otherwise somebody asked.
+        expired: bool,
+    },
+    /// The key ends at another time now.
+    Expire {
+        /// The key.
+        key: Key,
+        /// When it ends, in milliseconds since the Unix epoch; 0 is never.
+        expires_at: u64,
+    },
+    /// All keys are gone.
+    Clear,
+    /// Nothing is stored; whoever watches the channel hears it, in order with everything else.
+    Emit {
+        /// The channel, in the name space of keys.
+        channel: Key,
+        /// What is heard.
+        data: Value,
+    },
+}
+
+impl Change {
+    /// The key or the channel that it is about; `None` is all of them.
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Put { key, .. } | Self::Delete { key, .. } | Self::Expire { key, .. } => Some(key),
+            Self::Emit { channel, .. } => Some(channel),
+            Self::Clear => None,
+        }
+    }
+
+    /// Roughly the memory that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        let value = match self {
+            Self::Put { value, .. } | Self::Emit { data: value, .. } => value.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + self.key().map_or(0, |key| key.len()) + value
+    }
+}
+
+/// A commit: changes that happened at once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Committed {
+    /// The number of the commit; each is one more than the one before.
+    pub revision: u64,
+    /// When, in milliseconds since the Unix epoch. Never less than the one before.
+    pub at: u64,
+    /// What changed, in order.
+    pub changes: Arc<[Change]>,
+}
+
+impl Committed {
+    /// Roughly the memory that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.changes.iter().map(Change::bytes).sum::<usize>()
+    }
+}

@@ -1,0 +1,113 @@
+//! Commands and what they give.
+
+use super::*;
+
+const NOW: u64 = 1_000;
+
+fn engine() -> Engine {
+    Engine::new(State::default(), Limits::of(&StoreOptions::default()))
+}
+
+fn set(key: &str, value: &str) -> Command {
+    Command::set(key.as_bytes(), Value::bytes(value.as_bytes()))
+}
+
+fn run(engine: &mut Engine, command: Command, at: u64) -> Result<Outcome, Refusal> {
+    match engine.apply(Work::One(command), at) {
+        (Done::One(outcome), _) => outcome,
+        (other, _) => panic!("{other:?}"),
+    }
+}
+
+fn text(engine: &Engine, key: &str) -> Option<String> {
+    let entry = engine.state.get(key.as_bytes(), NOW)?;
+    Some(String::from_utf8_lossy(entry.value.as_bytes()).into_owned())
+}
+
+#[test]
+fn the_same_commands_at_the_same_times_give_the_same_commits() {
+    let play = || {
+        let mut engine = engine();
+        let commands = [set("a", "1"), set("b", "2"), Command::Clear, set("a", "3")];
+        let commits: Vec<_> = (NOW..)
+            .zip(commands)
+            .filter_map(|(at, command)| engine.apply(Work::One(command), at).1)
+            .collect();
+        (commits, engine.state.entries().id())
+    };
+    assert_eq!(play(), play());
+}
+
+#[test]
+fn a_commit_is_done_whole_or_not_at_all() {
+    let mut engine = engine();
+    run(&mut engine, set("a", "x"), NOW).unwrap();
+    let commands = || vec![set("b", "1"), Command::Increment { key: b"a"[..].into(), by: 1, json: false }];
+    let commit = Commit { commands: commands(), ..Commit::default() };
+    let (done, committed) = engine.apply(Work::Commit(commit), NOW);
+    let refused = CommitOutcome::Refused { command: 1, refusal: Refusal::NotANumber };
+    assert_eq!(format!("{done:?}"), format!("{:?}", Done::Commit(refused)));
+    assert_eq!((committed, text(&engine, "b"), engine.state.revision), (None, None, 1));
+
+    let commit = Commit { commands: commands(), keep_going: true, ..Commit::default() };
+    let (_, committed) = engine.apply(Work::Commit(commit), NOW);
+    assert_eq!(committed.map(|commit| commit.changes.len()), Some(1), "as Redis has it");
+    assert_eq!(text(&engine, "b").as_deref(), Some("1"));
+}
+
+#[test]
+fn versions_guard_against_what_others_have_done_even_if_it_was_undone() {
+    let mut engine = engine();
+    run(&mut engine, set("a", "1"), NOW).unwrap();
+    run(&mut engine, Command::delete(&b"a"[..]), NOW).unwrap();
+    run(&mut engine, set("a", "1"), NOW).unwrap();
+    let guarded = |version| Command::Set {
+        key: b"a"[..].into(),
+        value: Value::bytes(&b"2"[..]),
+        condition: Condition::IfVersion(version),
+        expiry: Expiry::Never,
+    };
+    let outcome = run(&mut engine, guarded(1), NOW).unwrap();
+    assert!(matches!(outcome, Outcome::Written { done: false, version: 3, .. }), "{outcome:?}");
+    let outcome = run(&mut engine, guarded(3), NOW).unwrap();
+    assert!(matches!(outcome, Outcome::Written { done: true, version: 4, .. }), "{outcome:?}");
+}
+
+#[test]
+fn numbers_are_whole_and_do_not_wrap() {
+    let mut engine = engine();
+    let add = |by| Command::Increment { key: b"n"[..].into(), by, json: false };
+    assert!(matches!(run(&mut engine, add(i64::MAX), NOW), Ok(Outcome::Number(i64::MAX))));
+    assert!(matches!(run(&mut engine, add(1), NOW), Err(Refusal::Overflow)));
+    for wrong in ["", " 1", "1 ", "+1", "01", "1.0", "x", "9223372036854775808", "-0"] {
+        run(&mut engine, set("n", wrong), NOW).unwrap();
+        assert!(matches!(run(&mut engine, add(1), NOW), Err(Refusal::NotANumber)), "{wrong:?}");
+    }
+}
+
+#[test]
+fn the_sweep_takes_the_first_to_end_first_and_says_why() {
+    let mut engine = engine();
+    for (key, at) in [("b", 1_002), ("a", 1_001), ("c", 2_000)] {
+        let (condition, expiry) = (Condition::Always, Expiry::At(at));
+        let value = Value::bytes(&b""[..]);
+        run(&mut engine, Command::Set { key: key.as_bytes().into(), value, condition, expiry }, NOW).unwrap();
+    }
+    let deleted = |commit: Option<Committed>| commit.map(|commit| commit.changes.to_vec());
+    let gone = |key: &str| Change::Delete { key: key.as_bytes().into(), expired: true };
+    assert_eq!(deleted(engine.sweep(1_000, 10)), None);
+    assert_eq!(deleted(engine.sweep(1_500, 1)), Some(vec![gone("a")]));
+    assert_eq!(deleted(engine.sweep(1_500, 1)), Some(vec![gone("b")]));
+    assert_eq!(deleted(engine.sweep(1_500, 1)), None);
+}
+
+#[test]
+fn a_reader_sees_what_came_before_it_in_the_same_commit() {
+    let mut engine = engine();
+    let read = |view: &View| view.value(b"a").map_or_else(Vec::new, |value| value.as_bytes().to_vec());
+    let commands = vec![set("a", "1"), Command::Read(super::super::Reader::new(read)), set("a", "2")];
+    let (done, _) = engine.apply(Work::Commit(Commit { commands, ..Commit::default() }), NOW);
+    let Done::Commit(CommitOutcome::Done { outcomes, revision: 1 }) = done else { panic!("{done:?}") };
+    assert!(matches!(&outcomes[1], Ok(Outcome::Read(bytes)) if bytes == b"1"), "{outcomes:?}");
+    assert_eq!(text(&engine, "a").as_deref(), Some("2"));
+}

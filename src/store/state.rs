@@ -1,0 +1,206 @@
+//! One version of everything that is stored. Pure: no disk, no clock, no threads.
+
+use super::change::{Change, Committed};
+use super::value::{Entry, Key, Value};
+use crate::universe::Tree;
+
+/// A version of the store. A clone costs nothing and never changes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    entries: Tree<Entry>,
+    /// Time of the end (8 bytes, big end first) and key of all that ends. So counting what is over needs no
+    /// visit, and the sweep finds it at the front.
+    deadlines: Tree<()>,
+    /// The last commit.
+    pub(super) revision: u64,
+    /// When that was, in milliseconds since the Unix epoch.
+    pub(super) at: u64,
+    /// Bytes of keys and values.
+    bytes: usize,
+}
+
+/// A version at a time: keys that are over at that time are not there.
+#[derive(Clone, Debug)]
+pub struct View {
+    state: State,
+    now_ms: u64,
+}
+
+/// A stretch of keys in their order.
+#[derive(Debug)]
+pub struct Page {
+    /// Keys and what lies under them.
+    pub entries: Vec<(Vec<u8>, Entry)>,
+    /// Where the next stretch begins; `None` if this was the last.
+    pub next: Option<Vec<u8>>,
+}
+
+fn deadline(at: u64, key: &[u8]) -> Vec<u8> {
+    [&at.to_be_bytes(), key].concat()
+}
+
+impl State {
+    /// The entry of a key, even if its time is over.
+    pub(super) fn raw(&self, key: &[u8]) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// The entry of a key that is not over.
+    pub(super) fn get(&self, key: &[u8], now_ms: u64) -> Option<&Entry> {
+        self.entries.get(key).filter(|entry| !entry.expired(now_ms))
+    }
+
+    /// Keys that are over and not swept yet, the first to end first.
+    pub(super) fn overdue(&self, now_ms: u64) -> impl Iterator<Item = Key> {
+        let over = move |(deadline, ()): &(&[u8], &())| deadline[..8] <= now_ms.to_be_bytes()[..];
+        self.deadlines.iter().take_while(over).map(|(deadline, ())| deadline[8..].into())
+    }
+
+    /// Whether any key has an end.
+    pub(super) fn has_deadlines(&self) -> bool {
+        !self.deadlines.is_empty()
+    }
+
+    fn overdue_len(&self, now_ms: u64) -> usize {
+        self.deadlines.rank(&now_ms.saturating_add(1).to_be_bytes())
+    }
+
+    /// All entries, those that are over too: for snapshots.
+    pub(super) fn entries(&self) -> &Tree<Entry> {
+        &self.entries
+    }
+
+    /// Bytes of keys and values.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Carries out the changes of a commit.
+    pub(super) fn apply(&mut self, committed: &Committed) {
+        for change in &*committed.changes {
+            self.change(change, committed.revision);
+        }
+        self.finish(committed.revision, committed.at);
+    }
+
+    /// Says that all changes of a commit are in.
+    pub(super) fn finish(&mut self, revision: u64, at: u64) {
+        self.revision = revision;
+        self.at = self.at.max(at);
+    }
+
+    /// Carries out one change of commit `version`.
+    pub(super) fn change(&mut self, change: &Change, version: u64) {
+        match change {
+            Change::Put { key, value, expires_at } => {
+                self.put(key, Entry { value: value.clone(), version, expires_at: *expires_at });
+            }
+            Change::Delete { key, .. } => self.delete(key),
+            Change::Expire { key, expires_at } => {
+                if let Some(entry) = self.entries.get(key) {
+                    self.put(key, Entry { value: entry.value.clone(), version, expires_at: *expires_at });
+                }
+            }
+            Change::Clear => {
+                (self.entries, self.deadlines, self.bytes) = (Tree::new(), Tree::new(), 0);
+            }
+            Change::Emit { .. } => {}
+        }
+    }
+
+    /// Puts an entry, as a snapshot has it.
+    pub(super) fn put(&mut self, key: &[u8], entry: Entry) {
+        let before = self.entries.get(key).map(|before| (before.value.len(), before.expires_at));
+        let ends = before.map_or(0, |(_, ends)| ends);
+        if ends != entry.expires_at {
+            if ends != 0 {
+                self.deadlines.remove(&deadline(ends, key));
+            }
+            if entry.expires_at != 0 {
+                self.deadlines.insert(&deadline(entry.expires_at, key), ());
+            }
+        }
+        self.bytes += entry.value.len();
+        match before {
+            Some((bytes, _)) => self.bytes -= bytes,
+            None => self.bytes += key.len(),
+        }
+        self.entries.insert(key, entry);
+    }
+
+    fn delete(&mut self, key: &[u8]) {
+        let Some(entry) = self.entries.get(key) else { return };
+        self.bytes -= key.len() + entry.value.len();
+        if entry.expires_at != 0 {
+            self.deadlines.remove(&deadline(entry.expires_at, key));
+        }
+        self.entries.remove(key);
+    }
+}
+
+impl View {
+    pub(super) fn new(state: State, now_ms: u64) -> Self {
+        // A clock that went back must not bring back what was over.
+        let now_ms = now_ms.max(state.at);
+        Self { state, now_ms }
+    }
+
+    /// The last commit in it.
+    pub fn revision(&self) -> u64 {
+        self.state.revision
+    }
+
+    /// Its time, in milliseconds since the Unix epoch.
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// What lies under a key.
+    pub fn get(&self, key: &[u8]) -> Option<&Entry> {
+        self.state.get(key, self.now_ms)
+    }
+
+    /// The value of a key.
+    pub fn value(&self, key: &[u8]) -> Option<&Value> {
+        self.get(key).map(|entry| &entry.value)
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.state.entries.len() - self.state.overdue_len(self.now_ms)
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many keys have an end.
+    pub fn ending(&self) -> usize {
+        self.state.deadlines.len() - self.state.overdue_len(self.now_ms)
+    }
+
+    /// Bytes of keys and values.
+    pub fn bytes(&self) -> usize {
+        self.state.bytes
+    }
+
+    /// The keys that begin with `prefix`, in order.
+    pub fn prefix(&self, prefix: &[u8]) -> impl Iterator<Item = (&[u8], &Entry)> {
+        self.state.entries.prefix(prefix).filter(|(_, entry)| !entry.expired(self.now_ms))
+    }
+
+    /// All keys that are not less than `start`, in order.
+    pub fn range_from(&self, start: &[u8]) -> impl Iterator<Item = (&[u8], &Entry)> {
+        self.state.entries.range_from(start).filter(|(_, entry)| !entry.expired(self.now_ms))
+    }
+
+    /// At most `limit` keys that begin with `prefix`, from `start` on.
+    pub fn page(&self, prefix: &[u8], start: &[u8], limit: usize) -> Page {
+        let start = if start > prefix { start } else { prefix };
+        let mut fitting = self.range_from(start).take_while(|(key, _)| key.starts_with(prefix));
+        let owned = |(key, entry): (&[u8], &Entry)| (key.to_vec(), entry.clone());
+        let entries = fitting.by_ref().take(limit).map(owned).collect();
+        Page { entries, next: fitting.next().map(|(key, _)| key.to_vec()) }
+    }
+}

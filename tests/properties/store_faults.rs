@@ -1,0 +1,291 @@
+//! What the store does when the disk does not play along. Each case has a name.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use helios::base::{ByteSize, Clock};
+use helios::store::{
+    Command, Done, Health, OpenError, Outcome, Refusal, Seams, Store, StoreError, StoreOptions, SyncMode,
+    Value, Work,
+};
+use helios::testing::MemoryDisk;
+
+const SEGMENT: &str = "/store/appendonly-00000000000000000001.aof";
+
+fn options() -> StoreOptions {
+    StoreOptions { data_dir: "/store".into(), ..StoreOptions::default() }
+}
+
+fn seams(disk: &MemoryDisk) -> Seams {
+    Seams { disk: Arc::new(disk.clone()), clock: Clock::manual(1_763_712_000_000), ..Seams::default() }
+}
+
+fn open(disk: &MemoryDisk) -> Result<Store, OpenError> {
+    Store::open(&options(), seams(disk))
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(work)
+}
+
+fn set(store: &Store, key: &str, value: &str) -> Result<(), StoreError> {
+    let command = Command::set(key.as_bytes(), Value::bytes(value.as_bytes()));
+    store.run_all_blocking(vec![Work::One(command)]).map(drop)
+}
+
+fn get(store: &Store, key: &str) -> Option<String> {
+    store.view().value(key.as_bytes()).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// A disk with keys `1` to `count`, their values the same, closed in order.
+fn disk_with(count: u32) -> MemoryDisk {
+    let disk = MemoryDisk::new(7);
+    let store = open(&disk).unwrap();
+    for number in 1..=count {
+        set(&store, &number.to_string(), &number.to_string()).unwrap();
+    }
+    disk
+}
+
+fn file(disk: &MemoryDisk, path: &str) -> Vec<u8> {
+    disk.bytes(Path::new(path)).unwrap_or_else(|| panic!("there is no {path}"))
+}
+
+#[test]
+fn a_torn_last_record_is_dropped_and_everything_before_it_survives() {
+    let disk = disk_with(3);
+    let whole = file(&disk, SEGMENT);
+    let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
+    for end in last..whole.len() {
+        disk.put(Path::new(SEGMENT), whole[..end].to_vec());
+        let seams = seams(&disk);
+        let store = Store::open(&options(), seams.clone()).unwrap_or_else(|error| panic!("{end}: {error}"));
+        assert_eq!((get(&store, "2").as_deref(), get(&store, "3")), (Some("2"), None), "cut at {end}");
+        assert_eq!(seams.metrics.atlas.recovery_truncated_bytes.get(), (end - last) as u64);
+        set(&store, "4", "4").unwrap();
+        drop(store);
+        let store = open(&disk).unwrap();
+        assert_eq!((get(&store, "3"), get(&store, "4").as_deref()), (None, Some("4")), "cut at {end}");
+    }
+}
+
+#[test]
+fn a_flipped_bit_anywhere_before_the_last_record_stops_the_start_and_is_named() {
+    let disk = disk_with(3);
+    let whole = file(&disk, SEGMENT);
+    let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
+    for place in 0..last {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1;
+        disk.put(Path::new(SEGMENT), bytes);
+        let error = open(&disk).expect_err("it is damaged").to_string();
+        let line = whole[..place].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        assert!(error.contains(SEGMENT) && error.contains(&format!("at byte {line} ")), "{place}: {error}");
+        assert!(error.contains("helios aof check /store"), "{place}: {error}");
+    }
+}
+
+#[test]
+fn a_damaged_snapshot_falls_back_to_the_one_before_and_its_log() {
+    let disk = disk_with(3);
+    let store = open(&disk).unwrap();
+    let first = block_on(store.snapshot()).unwrap();
+    set(&store, "4", "4").unwrap();
+    let second = block_on(store.snapshot()).unwrap();
+    set(&store, "5", "5").unwrap();
+    drop(store);
+    let dump = |revision: u64| PathBuf::from(format!("/store/dump-{revision:020}.rdb"));
+    let whole = disk.bytes(&dump(second)).unwrap();
+    for place in 0..whole.len() {
+        let disk = disk.after_power_cut();
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0x10;
+        disk.put(&dump(second), bytes);
+        for unreadable in [1, 0] {
+            // The second time it counts on the first snapshot alone.
+            let seams = seams(&disk);
+            let store =
+                Store::open(&options(), seams.clone()).unwrap_or_else(|error| panic!("{place}: {error}"));
+            assert_eq!((store.view().len(), get(&store, "5").as_deref()), (5, Some("5")), "{place}");
+            assert_eq!(seams.metrics.atlas.snapshots_unreadable.get(), unreadable, "{place}");
+        }
+        assert!(disk.bytes(&dump(first)).is_some(), "{place}");
+    }
+}
+
+#[test]
+fn segments_before_the_last_but_one_snapshot_are_dropped_and_no_others() {
+    let disk = disk_with(3);
+    let store = open(&disk).unwrap();
+    for number in 4..8 {
+        set(&store, &number.to_string(), "x").unwrap();
+        block_on(store.snapshot()).unwrap();
+    }
+    set(&store, "8", "x").unwrap();
+    let names = files(&disk);
+    assert_eq!(names.iter().filter(|name| name.ends_with(".rdb")).count(), 2, "{names:?}");
+    assert_eq!(names.iter().filter(|name| name.ends_with(".aof")).count(), 2, "{names:?}");
+    drop(store);
+    assert_eq!(open(&disk).unwrap().view().len(), 8);
+}
+
+fn files(disk: &MemoryDisk) -> Vec<String> {
+    use helios::store::disk::Disk;
+    let paths = disk.list(Path::new("/store")).unwrap();
+    paths.iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn a_full_disk_refuses_writes_keeps_reads_and_heals_when_there_is_space() {
+    let disk = disk_with(3);
+    let seams = seams(&disk);
+    let store = Store::open(&options(), seams.clone()).unwrap();
+    disk.set_capacity(Some(disk.used() + 20));
+    let refused = set(&store, "4", "four").unwrap_err();
+    assert!(matches!(refused, StoreError::DiskFull(_)), "{refused:?}");
+    assert_eq!((get(&store, "4"), get(&store, "3").as_deref()), (None, Some("3")));
+    assert!(matches!(store.health(), Health::Full(_)));
+    assert_eq!(seams.metrics.atlas.writable.get(), 0);
+    assert!(matches!(set(&store, "5", "five"), Err(StoreError::DiskFull(_))), "while it is full");
+    disk.set_capacity(None);
+    let begin = Instant::now();
+    while store.health() != Health::Writable {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it heals");
+        std::thread::yield_now();
+    }
+    set(&store, "6", "six").unwrap();
+    assert_eq!(seams.metrics.atlas.writable.get(), 1);
+    drop(store);
+    let store = open(&disk).unwrap();
+    assert_eq!((get(&store, "4"), get(&store, "5"), get(&store, "6").as_deref()), (None, None, Some("six")));
+}
+
+#[test]
+fn after_a_failed_flush_writes_are_refused_until_the_next_start() {
+    let disk = disk_with(3);
+    let store = open(&disk).unwrap();
+    disk.fail_syncs(true);
+    let refused = set(&store, "4", "four").unwrap_err();
+    assert!(matches!(refused, StoreError::Broken(_)), "{refused:?}");
+    assert_eq!((get(&store, "4"), get(&store, "3").as_deref()), (None, Some("3")), "reads go on");
+    disk.fail_syncs(false);
+    // The system may say yes now without having written: it is not asked again.
+    assert!(matches!(set(&store, "5", "five"), Err(StoreError::Broken(_))));
+    drop(store);
+    let store = open(&disk.after_power_cut()).unwrap();
+    assert_eq!((get(&store, "3").as_deref(), get(&store, "5")), (Some("3"), None));
+    set(&store, "6", "six").unwrap();
+}
+
+#[test]
+fn in_the_mode_interval_a_flush_comes_in_time_without_another_write() {
+    let disk = MemoryDisk::new(3);
+    let options = StoreOptions {
+        sync_mode: SyncMode::Interval,
+        sync_interval: helios::base::Span::millis(50),
+        ..options()
+    };
+    let store = Store::open(&options, seams(&disk)).unwrap();
+    set(&store, "a", "1").unwrap();
+    let written = Instant::now();
+    let before = disk.operations();
+    while disk.operations() == before {
+        assert!(written.elapsed() < Duration::from_secs(20), "the timer flushes");
+        std::thread::yield_now();
+    }
+    drop(store);
+    assert_eq!(get(&open(&disk.after_power_cut()).unwrap(), "a").as_deref(), Some("1"));
+}
+
+#[test]
+fn two_stores_never_share_a_directory() {
+    let disk = disk_with(1);
+    let store = open(&disk).unwrap();
+    let error = open(&disk).expect_err("it is in use");
+    assert!(matches!(error, OpenError::Locked(_)), "{error}");
+    drop(store);
+    open(&disk).unwrap();
+}
+
+#[test]
+fn a_missing_file_stops_the_start_and_is_named() {
+    let disk = disk_with(2);
+    for (gone, named) in
+        [("manifest.json", "manifest.json"), ("appendonly-00000000000000000001.aof", SEGMENT)]
+    {
+        let disk = disk.after_power_cut();
+        use helios::store::disk::Disk;
+        disk.remove(&Path::new("/store").join(gone)).unwrap();
+        let error = open(&disk).expect_err("a file is missing").to_string();
+        assert!(error.contains(named) && error.contains("helios aof repair"), "{error}");
+    }
+}
+
+#[test]
+fn limits_are_refused_by_name_and_nothing_is_written() {
+    let disk = MemoryDisk::new(1);
+    let options = StoreOptions {
+        key_bytes_max: ByteSize(8),
+        value_bytes_max: ByteSize(16),
+        data_bytes_max: ByteSize(40),
+        ..options()
+    };
+    let store = Store::open(&options, seams(&disk)).unwrap();
+    let run = |key: &str, value: &str| {
+        let command = Command::set(key.as_bytes(), Value::bytes(value.as_bytes()));
+        match store.run_all_blocking(vec![Work::One(command)]).unwrap().pop() {
+            Some(Done::One(outcome)) => outcome.map(drop),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(run("123456789", ""), Err(Refusal::KeyLength { bytes: 9, limit: 8 }));
+    assert_eq!(run("a", "12345678901234567"), Err(Refusal::ValueLength { bytes: 17, limit: 16 }));
+    let before = file(&disk, SEGMENT);
+    assert_eq!(run("a", "1234567890123456"), Ok(()));
+    assert_eq!(run("b", "1234567890123456"), Ok(()));
+    assert_eq!(run("c", "123456"), Err(Refusal::Quota { limit: 40 }));
+    assert_eq!(run("a", "1"), Ok(()), "what makes it smaller is taken");
+    assert_eq!(run("c", "123456"), Ok(()));
+    assert_eq!(file(&disk, SEGMENT).iter().filter(|byte| **byte == b'\n').count(), 5);
+    assert!(file(&disk, SEGMENT).starts_with(&before));
+    let long = Command::Append { key: b"a"[..].into(), tail: vec![b'x'; 16] };
+    let outcome = store.run_all_blocking(vec![Work::One(long)]).unwrap().pop();
+    assert!(matches!(outcome, Some(Done::One(Err(Refusal::ValueLength { bytes: 17, limit: 16 })))));
+}
+
+#[test]
+fn nothing_comes_back_to_life_when_the_clock_goes_back() {
+    let disk = MemoryDisk::new(1);
+    let ending = |at| Command::Set {
+        key: b"a"[..].into(),
+        value: Value::bytes(&b"1"[..]),
+        condition: Default::default(),
+        expiry: helios::store::Expiry::At(at),
+    };
+    let at = |now| Seams { clock: Clock::manual(now), ..seams(&disk) };
+    let store = Store::open(&options(), at(1_000)).unwrap();
+    store.run_all_blocking(vec![Work::One(ending(2_000))]).unwrap();
+    assert_eq!(get(&store, "a").as_deref(), Some("1"));
+    store.clock().advance_ms(1_000);
+    assert_eq!((get(&store, "a"), store.view().len(), store.view().prefix(b"").count()), (None, 0, 0));
+    // Any commit at that time is a witness, as is the sweep.
+    set(&store, "b", "2").unwrap();
+    drop(store);
+    let store = Store::open(&options(), at(500)).unwrap();
+    assert_eq!((get(&store, "a"), store.view().len()), (None, 1));
+    let outcome = store.run_all_blocking(vec![Work::One(ending(1_999))]).unwrap().pop();
+    assert!(matches!(outcome, Some(Done::One(Ok(Outcome::Written { .. })))));
+    assert_eq!(get(&store, "a"), None, "it is over already");
+}
+
+#[test]
+fn what_waits_when_the_store_is_closed_is_answered() {
+    let disk = MemoryDisk::new(1);
+    let store = open(&disk).unwrap();
+    block_on(store.close()).unwrap();
+    assert_eq!(set(&store, "a", "1"), Err(StoreError::Closed));
+    assert_eq!(block_on(store.close()), Err(StoreError::Closed));
+    assert_eq!(block_on(store.snapshot()), Err(StoreError::Closed));
+    assert!(store.watch(b"", None).is_err());
+}

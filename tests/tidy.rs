@@ -24,7 +24,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     // The Rust peer speaks the protocol and knows no server (docs/decisions/0003-a-peer-in-rust.md).
     ("peer", &["base", "protocol"]),
-    ("cli", &["base", "telemetry", "protocol", "store", "config", "app", "peer"]),
+    // `helios atlas` is the store with its port and nothing else.
+    ("cli", &["base", "telemetry", "protocol", "store", "gateway", "config", "app", "peer"]),
     ("testing", &["base", "telemetry", "store", "starling", "config", "app", "peer"]),
 ];
 

@@ -7,7 +7,7 @@ use actix_server::ServerHandle;
 use tokio::task::JoinHandle;
 
 use super::shutdown::{self, Drained};
-use crate::gateway::{Listening, Surroundings};
+use crate::gateway::{AtlasPort, Listening, Surroundings};
 use crate::starling::Starlings;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -19,12 +19,13 @@ pub struct Running {
     address: SocketAddr,
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
+    port: Option<AtlasPort>,
 }
 
 impl Running {
-    pub(super) fn new(around: Surroundings, listening: Listening) -> Self {
+    pub(super) fn new(around: Surroundings, listening: Listening, port: Option<AtlasPort>) -> Self {
         let Listening { address, handle, server } = listening;
-        Self { around, address, handle, server: actix_rt::spawn(server) }
+        Self { around, address, handle, server: actix_rt::spawn(server), port }
     }
 
     /// Where it listens.
@@ -40,6 +41,11 @@ impl Running {
     /// The address for sockets, such as `ws://127.0.0.1:8080/ws`.
     pub fn ws_url(&self) -> String {
         format!("{}://{}/ws", if self.around.options.tls.enabled() { "wss" } else { "ws" }, self.address)
+    }
+
+    /// Where the TCP port of the store listens, if it has one.
+    pub fn atlas_address(&self) -> Option<SocketAddr> {
+        self.port.as_ref().map(AtlasPort::address)
     }
 
     /// Everybody who is connected.
@@ -75,6 +81,7 @@ impl Running {
         if let Ok(Err(error)) = self.server.await {
             tracing::error!(%error, "the server ended with an error");
         }
+        drop(self.port);
         if let Err(error) = self.around.store.close().await {
             tracing::error!(%error, "the store was not closed in order");
         }

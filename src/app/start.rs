@@ -9,7 +9,7 @@ use super::builder::HeliosBuilder;
 use super::running::Running;
 use crate::base::StarlingId;
 use crate::dispatch::{MethodError, RegistryBuilder, RegistryError};
-use crate::gateway::{self, ServeError, Surroundings};
+use crate::gateway::{self, AtlasPort, PortError, ServeError, Surroundings};
 use crate::methods::{self, About};
 use crate::protocol::ErrorCode;
 use crate::starling::{ProxyHook, ProxyMode, ProxyRequest, Shared, Starlings};
@@ -28,6 +28,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("the store cannot be opened")]
     Store(#[from] OpenError),
+    /// The TCP port of the store cannot be opened.
+    #[error(transparent)]
+    Port(#[from] PortError),
 }
 
 pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError> {
@@ -55,9 +58,13 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     let starlings = Starlings::start(&config.connections, &shared);
     let options = Arc::new(config.gateway.clone());
     let around = Surroundings { shared, starlings, store, options, metrics: config.telemetry.metrics };
+    let port = AtlasPort::open(&around.store, &config.atlas)?;
+    if let Some(port) = &port {
+        info!(address = %port.address(), tls = config.atlas.tls.enabled(), "the store has a port");
+    }
     let listening = gateway::listen(&around)?;
     info!(address = %listening.address, tls = around.options.tls.enabled(), "listening");
-    Ok(Running::new(around, listening))
+    Ok(Running::new(around, listening, port))
 }
 
 /// Forwards to the session that `{"starling": "<id>"}` names.

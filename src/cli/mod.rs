@@ -1,10 +1,12 @@
 //! The command line: one file for each subcommand, whose doc comment is its help.
 
+mod atlas;
 mod call;
 mod check_config;
 mod completions;
 mod default_config;
 mod serve;
+mod signals;
 mod version;
 
 use std::process::ExitCode;
@@ -27,6 +29,7 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     Serve(serve::ServeArgs),
+    Atlas(atlas::AtlasArgs),
     CheckConfig(check_config::CheckConfigArgs),
     DefaultConfig(default_config::DefaultConfigArgs),
     Call(call::CallArgs),
@@ -40,6 +43,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         None => serve::run(cli.playground, serve::Profile::Playground),
         Some(Command::Serve(args)) => serve::run(args, serve::Profile::Production),
+        Some(Command::Atlas(args)) => atlas::run(args),
         Some(Command::CheckConfig(args)) => check_config::run(&args),
         Some(Command::DefaultConfig(args)) => default_config::run(&args),
         Some(Command::Call(args)) => call::run(&args),

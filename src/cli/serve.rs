@@ -7,9 +7,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use toml::Value;
 
+use super::signals::Signals;
 use crate::app::{Drained, Helios, Running};
 use crate::config::{Config, Flag, Sources};
 use crate::telemetry;
@@ -65,7 +65,7 @@ impl ServeArgs {
 }
 
 /// The variables that are text; others cannot be ours, and must not stop us.
-fn environment() -> Vec<(String, String)> {
+pub(super) fn environment() -> Vec<(String, String)> {
     let text = |(name, value): (OsString, OsString)| {
         let name = name.into_string().ok()?;
         // A value that is no text is kept readable, so that the error about it can quote it.
@@ -123,28 +123,12 @@ fn announce(server: &Running, playground: bool, demo: bool) {
     }
     eprintln!("  WebSocket   {}", server.ws_url());
     eprintln!("  Client      {http}/helios.js");
+    if let Some(address) = server.atlas_address() {
+        eprintln!("  Store       redis://{address}");
+    }
     eprintln!("  Health      {http}/health  {http}/ready  {http}/metrics");
     if demo {
         eprintln!("  Try         helios call demo:echo '{{\"hello\":\"world\"}}' --url {}", server.ws_url());
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        let of = |kind| signal(kind).context("signals cannot be awaited");
-        Ok(Self { terminate: of(SignalKind::terminate())?, interrupt: of(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
     }
 }
 

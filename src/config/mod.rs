@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::dispatch::MethodDefaults;
-use crate::gateway::GatewayOptions;
+use crate::gateway::{AtlasOptions, GatewayOptions};
 use crate::methods::DemoOptions;
 use crate::starling::ConnectionOptions;
 use crate::store::StoreOptions;
@@ -37,6 +37,8 @@ pub struct Config {
     pub demo: DemoOptions,
     /// Durable data.
     pub store: StoreOptions,
+    /// The TCP port of the store, for Redis clients and JSON lines.
+    pub atlas: AtlasOptions,
     /// Logs and metrics.
     pub telemetry: TelemetryOptions,
 }
@@ -49,6 +51,7 @@ impl Config {
             ("connections", self.connections.problems()),
             ("methods", self.methods.problems()),
             ("store", self.store.problems()),
+            ("atlas", self.atlas.problems()),
         ];
         let named = |(room, problems): (&str, Vec<(&str, String)>)| {
             let room = room.to_owned();

@@ -1,5 +1,6 @@
-//! HTTP: the routes, the pages, and the door through which sockets leave HTTP.
+//! HTTP: the routes, the pages, and the door through which sockets leave HTTP. And the TCP port of the store.
 
+mod atlas;
 mod cors;
 mod health;
 mod observe;
@@ -9,5 +10,6 @@ mod serve;
 mod tls;
 mod upgrade;
 
+pub use atlas::{AtlasOptions, AtlasPort, PortError};
 pub use options::{GatewayOptions, TlsOptions};
 pub use serve::{Listening, ServeError, Surroundings, listen};

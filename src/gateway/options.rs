@@ -30,7 +30,7 @@ pub struct GatewayOptions {
     pub drain_window: Span,
 }
 
-/// TLS for HTTP and WebSocket. Both files or none.
+/// TLS. Both files or none.
 #[derive(Clone, Default, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsOptions {
@@ -44,6 +44,12 @@ impl TlsOptions {
     /// Whether TLS is on.
     pub fn enabled(&self) -> bool {
         !self.cert.as_os_str().is_empty()
+    }
+
+    /// What is wrong with the two together.
+    pub(super) fn problem(&self) -> Option<String> {
+        let one = self.cert.as_os_str().is_empty() != self.key.as_os_str().is_empty();
+        one.then(|| "cert and key belong together: set both or none".to_owned())
     }
 }
 
@@ -66,10 +72,7 @@ impl GatewayOptions {
     /// What is wrong with the values, each with its key.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
-        let (cert, key) = (&self.tls.cert, &self.tls.key);
-        if cert.as_os_str().is_empty() != key.as_os_str().is_empty() {
-            problems.push(("tls", "cert and key belong together: set both or none".to_owned()));
-        }
+        problems.extend(self.tls.problem().map(|text| ("tls", text)));
         if self.cors_origin != "*" && !self.cors_origin.contains("://") {
             let text = "must be \"*\" or a scheme and a host, such as \"https://example.com\"";
             problems.push(("cors_origin", text.to_owned()));

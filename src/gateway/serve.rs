@@ -126,7 +126,7 @@ pub fn listen(around: &Surroundings) -> Result<Listening, ServeError> {
 }
 
 /// A listening socket with a backlog of our choice; the standard library's is fixed.
-fn bound(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+pub(super) fn bound(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;

@@ -1,5 +1,6 @@
 //! A server on a thread of its own.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,6 +26,7 @@ pub struct TestServer {
     stop: Option<oneshot::Sender<Stop>>,
     thread: Option<JoinHandle<()>>,
     store: Store,
+    atlas: Option<SocketAddr>,
     /// Taken away at the end.
     directory: PathBuf,
 }
@@ -62,16 +64,17 @@ impl TestServer {
         let thread = std::thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
                 let server = build(Helios::builder().config(config)).start().await.expect("it starts");
-                let urls = (server.http_url(), server.ws_url());
+                let urls = (server.http_url(), server.ws_url(), server.atlas_address());
                 let metrics = Arc::clone(server.metrics());
                 let handles = (server.starlings().clone(), metrics, server.store().clone());
                 let _ = started.send((urls, handles));
                 finish(server, stopped.await.unwrap_or(Stop::AtOnce)).await;
             });
         });
-        let ((http_url, ws_url), (starlings, metrics, store)) = ready.recv().expect("the server starts");
+        let ((http_url, ws_url, atlas), (starlings, metrics, store)) =
+            ready.recv().expect("the server starts");
         let (stop, thread) = (Some(stop), Some(thread));
-        Self { http_url, ws_url, starlings, metrics, stop, thread, store, directory }
+        Self { http_url, ws_url, starlings, metrics, stop, thread, store, atlas, directory }
     }
 
     /// Such as `http://127.0.0.1:40000`.
@@ -92,6 +95,11 @@ impl TestServer {
     /// Everybody who is connected.
     pub fn starlings(&self) -> &Starlings {
         &self.starlings
+    }
+
+    /// Where the TCP port of the store listens, if the options gave it one.
+    pub fn atlas_address(&self) -> Option<SocketAddr> {
+        self.atlas
     }
 
     /// The store.

@@ -1,0 +1,178 @@
+//! One connection: reads, works on what has come, and answers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+
+use super::batch::Batch;
+use super::commands::{COMMANDS, Kind};
+use super::lines::{self, LINE_BYTES_MAX};
+use super::port::Port;
+use super::request::{self, Args, Parsed, ProtocolError, RequestLimits};
+use super::session::Session;
+
+/// Bytes of an empty buffer that are kept; what a large request has taken is given back.
+const IDLE_BYTES: usize = 16 * 1024;
+
+/// One request of someone who has not said the password: no more than that takes.
+const STRANGER: RequestLimits = RequestLimits { args: 10, arg_bytes: 16 * 1024, bytes: 64 * 1024 };
+
+/// One request of others. Values that are too long are refused by name; what is longer than this by closing.
+const KNOWN: RequestLimits = RequestLimits { args: 1 << 20, arg_bytes: 24 << 20, bytes: 64 << 20 };
+
+/// What kind of peer it is, by its first byte.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Protocol {
+    Redis,
+    Lines,
+}
+
+/// A connection at work.
+pub(super) struct Connection<S> {
+    stream: S,
+    port: Arc<Port>,
+    buffer: BytesMut,
+    places: Vec<Range<usize>>,
+    batch: Batch,
+    session: Session,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(stream: S, port: Arc<Port>, id: u64, address: SocketAddr) -> Self {
+        Self {
+            stream,
+            buffer: BytesMut::new(),
+            places: Vec::new(),
+            batch: Batch::new(Arc::clone(&port)),
+            session: Session::new(&port, id, address),
+            port,
+        }
+    }
+
+    /// Serves until the peer goes, is sent away, or the port closes.
+    pub(super) async fn serve(mut self, closing: CancellationToken) -> io::Result<()> {
+        if !self.receive(&closing).await? {
+            return Ok(());
+        }
+        let protocol = if self.buffer.first() == Some(&b'{') { Protocol::Lines } else { Protocol::Redis };
+        loop {
+            self.batch.begin();
+            while self.work(protocol).await {
+                self.send().await?;
+            }
+            self.send().await?;
+            if self.session.leaving || !self.receive(&closing).await? {
+                // The peer reads to the end of what was sent before it sees the close.
+                return self.stream.shutdown().await;
+            }
+        }
+    }
+
+    /// More bytes; `false` if there are none, or it is time to go.
+    async fn receive(&mut self, closing: &CancellationToken) -> io::Result<bool> {
+        if self.buffer.is_empty() && self.buffer.capacity() > IDLE_BYTES {
+            self.buffer = BytesMut::new();
+        }
+        self.buffer.reserve(IDLE_BYTES / 2);
+        let idle = self.port.options.idle_timeout;
+        let timeout = async {
+            if idle.is_zero() {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(idle.get()).await;
+        };
+        tokio::select! {
+            biased;
+            read = self.stream.read_buf(&mut self.buffer) => Ok(read? > 0),
+            () = closing.cancelled() => Ok(false),
+            () = timeout => {
+                self.refused("idle");
+                Ok(false)
+            }
+        }
+    }
+
+    async fn send(&mut self) -> io::Result<()> {
+        let answers = &mut self.batch.answers.bytes;
+        if answers.is_empty() {
+            return Ok(());
+        }
+        self.stream.write_all(answers).await?;
+        self.stream.flush().await?;
+        answers.clear();
+        answers.shrink_to(IDLE_BYTES);
+        Ok(())
+    }
+
+    /// Works on what has come. `true` if there is more to work on once the answers are sent.
+    async fn work(&mut self, protocol: Protocol) -> bool {
+        let mut more = true;
+        while more && !self.session.leaving && !self.batch.is_full() {
+            more = match protocol {
+                Protocol::Redis => self.request().await,
+                Protocol::Lines => self.line(),
+            };
+        }
+        self.batch.finish().await;
+        more && !self.session.leaving
+    }
+
+    /// Works on one request of the Redis protocol. `false` if none is whole.
+    async fn request(&mut self) -> bool {
+        if self.buffer.is_empty() {
+            return false;
+        }
+        let limits = if self.session.authenticated { KNOWN } else { STRANGER };
+        match request::parse(&self.buffer, &mut self.places, limits) {
+            Ok(Parsed::More(bytes)) => {
+                self.buffer.reserve(bytes.saturating_sub(self.buffer.len()));
+                false
+            }
+            Ok(Parsed::Whole(bytes)) => {
+                let args = Args::new(&self.buffer, &self.places);
+                if args.len() > 0 {
+                    self.session.command(args, &mut self.batch).await;
+                }
+                request::consume(&mut self.buffer, bytes);
+                true
+            }
+            Err(ProtocolError(text)) => {
+                self.refused("protocol");
+                self.batch.answer(COMMANDS.len(), |to| to.error(&format!("ERR Protocol error: {text}")));
+                self.session.leaving = true;
+                false
+            }
+        }
+    }
+
+    /// Works on one JSON line. `false` if none is whole.
+    fn line(&mut self) -> bool {
+        let Some(end) = memchr::memchr(b'\n', &self.buffer) else {
+            if self.buffer.len() > LINE_BYTES_MAX {
+                self.refused("line");
+                let text = format!("a line has at most {LINE_BYTES_MAX} bytes");
+                self.batch.answer(COMMANDS.len(), |to| lines::error(&text, &mut to.bytes));
+                self.session.leaving = true;
+            }
+            return false;
+        };
+        lines::line(&self.buffer[..end], &mut self.session, &mut self.batch);
+        request::consume(&mut self.buffer, end + 1);
+        true
+    }
+
+    fn refused(&self, reason: &str) {
+        self.port.store.metrics().atlas.connections_refused.with_label_values(&[reason]).inc();
+    }
+}
+
+/// Whether a command is allowed before the password is said.
+pub(super) fn is_for_strangers(kind: Kind) -> bool {
+    use super::commands::Session as Command;
+    matches!(kind, Kind::Session(Command::Auth | Command::Hello | Command::Quit | Command::Reset))
+}

@@ -1,0 +1,305 @@
+//! JSON lines: one object in, one object out. `docs/atlas.md` has the commands.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde_json::{Map, Value as Json, json};
+
+use super::answer::Answers;
+use super::batch::{Batch, Tell as BatchTell};
+use super::commands::COMMANDS;
+use super::session::Session;
+use crate::store::{
+    Command, Commit, CommitOutcome, Condition, Done, Entry, Expiry, Health, Outcome, Reader, Refusal,
+    StoreError, Value, ValueKind, View, Work,
+};
+
+/// The longest line.
+pub(super) const LINE_BYTES_MAX: usize = 24 << 20;
+
+/// Keys of a SCAN or DUMP if it is not told how many, and at most.
+const LIMIT: usize = 1_000;
+const LIMIT_MAX: usize = 100_000;
+
+/// One request.
+#[derive(Deserialize)]
+struct Line {
+    cmd: Option<String>,
+    key: Option<String>,
+    #[serde(default)]
+    value: String,
+    /// How `value` is written, and how one in the answer shall be: `utf8` or `b64`.
+    enc: Option<String>,
+    #[serde(default)]
+    ttl: i64,
+    #[serde(default)]
+    prefix: String,
+    #[serde(default)]
+    cursor: String,
+    limit: Option<usize>,
+    #[serde(default)]
+    ops: Vec<Self>,
+    // For peers of a cluster; a single server sees its own writes anyway.
+    #[serde(rename = "session_id")]
+    _session_id: Option<Json>,
+}
+
+/// How an outcome is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tell {
+    /// `{"ok":true}`.
+    Ok,
+    /// With `extra.deleted` or `extra.updated`: how many.
+    Count(&'static str),
+    /// As the reader has written it.
+    Read,
+    /// With `extra.revision`.
+    Revision,
+}
+
+/// Works on one line.
+pub(super) fn line(bytes: &[u8], session: &mut Session, batch: &mut Batch) {
+    let place = COMMANDS.len();
+    let asked = serde_json::from_slice::<Line>(bytes).map_err(|error| match bytes.trim_ascii() {
+        [] => "the line is empty: write a JSON object such as {\"cmd\":\"PING\"}".to_owned(),
+        _ => format!("the line is not a request: {error}"),
+    });
+    let planned = asked.and_then(|line| {
+        let cmd = line.cmd.clone().ok_or("cmd is missing")?;
+        if cmd == "AUTH" {
+            session.check(None, line.value.as_bytes())?;
+            return Ok(Planned::Ready(json!({ "ok": true })));
+        }
+        if !session.authenticated {
+            return Err("AUTH comes first: {\"cmd\":\"AUTH\",\"value\":\"<password>\"}".to_owned());
+        }
+        plan(&cmd, line, session)
+    });
+    match planned {
+        Ok(Planned::Work(work, tell)) => batch.ask(place, work, BatchTell::Line(tell)),
+        Ok(Planned::Ready(answer)) => batch.answer(place, |to| write(&answer, &mut to.bytes)),
+        Err(text) => batch.answer(place, |to: &mut Answers| error(&text, &mut to.bytes)),
+    }
+}
+
+enum Planned {
+    Work(Work, Tell),
+    Ready(Json),
+}
+
+fn plan(cmd: &str, line: Line, session: &Session) -> Result<Planned, String> {
+    let now = session.store().clock().now_ms();
+    let one = |command, tell| Ok(Planned::Work(Work::One(command), tell));
+    match cmd {
+        "SET" | "DEL" | "EXPIRE" => {
+            let (command, tell) = change(cmd, &line, now)?;
+            one(command, tell)
+        }
+        "MULTI" | "LOAD" => {
+            let commands = line.ops.iter().enumerate().map(|(index, op)| {
+                let cmd = op.cmd.as_deref().unwrap_or("SET");
+                change(cmd, op, now)
+                    .map(|(command, _)| command)
+                    .map_err(|text| format!("ops[{index}]: {text}"))
+            });
+            let commands = commands.collect::<Result<_, _>>()?;
+            Ok(Planned::Work(Work::Commit(Commit { commands, ..Commit::default() }), Tell::Revision))
+        }
+        "GET" => {
+            let (key, text) = (key(&line)?.to_owned(), wants_text(&line)?);
+            read(move |view| get(view, &key, text))
+        }
+        "TTL" => {
+            let key = key(&line)?.to_owned();
+            read(move |view| json!({ "ok": true, "ttl": ttl(view, &key) }))
+        }
+        "SCAN" | "KEYS" => read(move |view| scan(view, &line)),
+        "DUMP" => read(move |view| dump(view, &line)),
+        "STATS" => {
+            let writable = session.store().health() == Health::Writable;
+            read(move |view| stats(view, writable))
+        }
+        "PING" => read(|_| json!({ "ok": true, "extra": { "pong": true } })),
+        "SNAPSHOT" => {
+            let store = session.store().clone();
+            tokio::spawn(async move { drop(store.snapshot().await) });
+            Ok(Planned::Ready(json!({ "ok": true, "extra": { "started": true } })))
+        }
+        "LISTPEERS" => Ok(Planned::Ready(json!({ "ok": true, "extra": { "peers": {} } }))),
+        "ADDPEER" | "REMOVEPEER" | "ADDNODE" | "REMOVENODE" | "LISTNODES" | "NODEFORKEY" | "MIGRATE"
+        | "CLUSTERSTATS" | "REBALANCE" | "ACTIVEMIGRATIONS" | "ALLMIGRATIONS" | "CANCELMIGRATION" => {
+            Err(format!("{cmd} needs a cluster, and this server is none"))
+        }
+        other => Err(format!("unknown command: {other:?}")),
+    }
+}
+
+fn read(run: impl FnOnce(&View) -> Json + Send + 'static) -> Result<Planned, String> {
+    let reader = Reader::new(move |view| {
+        let mut bytes = Vec::new();
+        write(&run(view), &mut bytes);
+        bytes
+    });
+    Ok(Planned::Work(Work::One(Command::Read(reader)), Tell::Read))
+}
+
+fn key(line: &Line) -> Result<&str, String> {
+    line.key.as_deref().ok_or_else(|| "key is missing".to_owned())
+}
+
+fn change(cmd: &str, line: &Line, now: u64) -> Result<(Command, Tell), String> {
+    let bytes = key(line)?.as_bytes();
+    let ends = |ttl: i64| now.saturating_add(u64::try_from(ttl).unwrap_or(0).saturating_mul(1_000));
+    match cmd {
+        "SET" if line.ttl < 0 => Err("ttl must not be negative".to_owned()),
+        "SET" => {
+            let value = match line.enc.as_deref() {
+                None | Some("utf8") => Value::bytes(line.value.as_bytes()),
+                Some("b64") => {
+                    let decoded = STANDARD.decode(&line.value);
+                    Value::bytes(decoded.map_err(|error| format!("value is not base64: {error}"))?)
+                }
+                Some("json") => {
+                    serde_json::from_str::<&serde_json::value::RawValue>(&line.value)
+                        .map_err(|error| format!("value is not JSON: {error}"))?;
+                    Value::json(line.value.as_bytes())
+                }
+                Some(other) => return Err(format!("unknown enc {other:?}: write utf8, b64 or json")),
+            };
+            let expiry = if line.ttl == 0 { Expiry::Never } else { Expiry::At(ends(line.ttl)) };
+            Ok((Command::Set { key: bytes.into(), value, condition: Condition::Always, expiry }, Tell::Ok))
+        }
+        "DEL" => Ok((Command::delete(bytes), Tell::Count("deleted"))),
+        "EXPIRE" => {
+            let at = (line.ttl > 0).then(|| ends(line.ttl));
+            Ok((Command::Expire { key: bytes.into(), at }, Tell::Count("updated")))
+        }
+        other => Err(format!("{other:?} cannot be part of a commit")),
+    }
+}
+
+fn wants_text(line: &Line) -> Result<bool, String> {
+    match line.enc.as_deref() {
+        None | Some("b64") => Ok(false),
+        Some("utf8" | "json") => Ok(true),
+        Some(other) => Err(format!("unknown enc {other:?}: write utf8 or b64")),
+    }
+}
+
+/// A value and how it is written: as text if that was asked for and it is text, otherwise as base64.
+fn written(value: &Value, text: bool) -> (String, &'static str) {
+    match std::str::from_utf8(value.as_bytes()) {
+        Ok(plain) if text && value.kind() == ValueKind::Json => (plain.to_owned(), "json"),
+        Ok(plain) if text => (plain.to_owned(), "utf8"),
+        _ => (STANDARD.encode(value.as_bytes()), "b64"),
+    }
+}
+
+fn get(view: &View, key: &str, text: bool) -> Json {
+    match view.value(key.as_bytes()) {
+        None => json!({ "ok": false, "error": "key not found" }),
+        Some(value) => {
+            let (value, enc) = written(value, text);
+            json!({ "ok": true, "value": value, "enc": enc })
+        }
+    }
+}
+
+/// Whole seconds left, rounded down; -1 without an end, -2 without a key.
+fn ttl(view: &View, key: &str) -> i64 {
+    match view.get(key.as_bytes()) {
+        None => -2,
+        Some(Entry { expires_at: 0, .. }) => -1,
+        Some(entry) => (entry.expires_at.saturating_sub(view.now_ms()) / 1_000) as i64,
+    }
+}
+
+/// The entries that SCAN and DUMP are about, and where to go on. Keys that are no text are written lossily in
+/// SCAN; the cursor is always exact.
+fn page(view: &View, line: &Line) -> Result<crate::store::Page, Json> {
+    let refuse = |text: &str| json!({ "ok": false, "error": text });
+    let start = STANDARD.decode(&line.cursor).map_err(|_| refuse("cursor is none of an earlier answer"))?;
+    let limit = line.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
+    Ok(view.page(line.prefix.as_bytes(), &start, limit))
+}
+
+fn next(page: &crate::store::Page) -> String {
+    page.next.as_ref().map_or_else(String::new, |key| STANDARD.encode(key))
+}
+
+fn scan(view: &View, line: &Line) -> Json {
+    match page(view, line) {
+        Err(refused) => refused,
+        Ok(page) => {
+            let keys = page.entries.iter().map(|(key, _)| String::from_utf8_lossy(key).into_owned());
+            json!({ "ok": true, "extra": { "keys": keys.collect::<Vec<_>>(), "cursor": next(&page) } })
+        }
+    }
+}
+
+/// Entries as LOAD takes them. Keys that are no text cannot be carried by JSON lines and are counted.
+fn dump(view: &View, line: &Line) -> Json {
+    let page = match page(view, line) {
+        Err(refused) => return refused,
+        Ok(page) => page,
+    };
+    let (mut ops, mut skipped) = (Vec::new(), 0);
+    for (key, entry) in &page.entries {
+        let Ok(key) = std::str::from_utf8(key) else {
+            skipped += 1;
+            continue;
+        };
+        let (value, enc) = written(&entry.value, true);
+        let mut op = json!({ "cmd": "SET", "key": key, "value": value, "enc": enc });
+        if entry.expires_at != 0 {
+            // Rounded up: what is loaded again must not end before its time.
+            op["ttl"] = entry.expires_at.saturating_sub(view.now_ms()).div_ceil(1_000).into();
+        }
+        ops.push(op);
+    }
+    json!({ "ok": true, "extra": { "ops": ops, "cursor": next(&page), "skipped": skipped } })
+}
+
+fn stats(view: &View, writable: bool) -> Json {
+    json!({ "ok": true, "extra": {
+        "keys": view.len(), "bytes": view.bytes(), "expiring": view.ending(), "revision": view.revision(),
+        "writable": writable, "mode": "standalone", "raft_enabled": false,
+    } })
+}
+
+fn write(answer: &Json, to: &mut Vec<u8>) {
+    // Writing to memory cannot fail.
+    let _ = serde_json::to_writer(&mut *to, answer);
+    to.push(b'\n');
+}
+
+/// An error. `ok` comes first, so that a failure can be told by the first bytes.
+pub(super) fn error(text: &str, to: &mut Vec<u8>) {
+    to.extend_from_slice(b"{\"ok\":false,\"error\":");
+    let _ = serde_json::to_writer(&mut *to, text);
+    to.extend_from_slice(b"}\n");
+}
+
+impl Tell {
+    /// Tells what came of it.
+    pub(super) fn write(self, done: Result<Done, StoreError>, to: &mut Vec<u8>) {
+        let refused = |refusal: Refusal, to: &mut Vec<u8>| error(&refusal.to_string(), to);
+        match (self, done) {
+            (_, Err(problem)) => error(&problem.to_string(), to),
+            (_, Ok(Done::One(Err(refusal)))) => refused(refusal, to),
+            (_, Ok(Done::Commit(CommitOutcome::Refused { refusal, command }))) => {
+                error(&format!("ops[{command}]: {refusal}"), to);
+            }
+            (Self::Read, Ok(Done::One(Ok(Outcome::Read(bytes))))) => to.extend_from_slice(&bytes),
+            (Self::Count(name), Ok(Done::One(Ok(Outcome::Written { done, .. })))) => {
+                let extra: Map<String, Json> =
+                    [(name.to_owned(), u8::from(done).into())].into_iter().collect();
+                write(&json!({ "ok": true, "extra": extra }), to);
+            }
+            (_, Ok(Done::Commit(CommitOutcome::Done { revision, .. }))) => {
+                write(&json!({ "ok": true, "extra": { "revision": revision } }), to);
+            }
+            (_, Ok(_)) => to.extend_from_slice(b"{\"ok\":true}\n"),
+        }
+    }
+}

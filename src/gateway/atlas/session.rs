@@ -1,0 +1,413 @@
+//! What a connection knows about its peer, and the commands that change it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use subtle::ConstantTimeEq;
+
+use super::answer::Answers;
+use super::batch::{Batch, Tell};
+use super::commands::{self, COMMANDS, Kind, Planned, Render, Session as Local};
+use super::connection::is_for_strangers;
+use super::port::Port;
+use super::request::{Args, OwnedArgs};
+use crate::store::{Check, Command, Commit, Condition, Store, Work};
+
+/// Commands that a transaction may have, and their bytes.
+const QUEUED_MAX: usize = 10_000;
+const QUEUED_BYTES_MAX: usize = 64 << 20;
+
+/// The state of a connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    port: Arc<Port>,
+    id: u64,
+    address: SocketAddr,
+    name: String,
+    pub(super) authenticated: bool,
+    /// Whether the connection ends once its answers are sent.
+    pub(super) leaving: bool,
+    transaction: Option<Transaction>,
+    watched: Vec<Check>,
+}
+
+/// Commands that wait for EXEC.
+#[derive(Debug, Default)]
+struct Transaction {
+    queued: Vec<(usize, OwnedArgs)>,
+    bytes: usize,
+    /// Whether one of them was refused, so that none will be carried out.
+    spoiled: bool,
+}
+
+impl Session {
+    pub(super) fn new(port: &Arc<Port>, id: u64, address: SocketAddr) -> Self {
+        Self {
+            authenticated: port.options.password.is_empty(),
+            port: Arc::clone(port),
+            id,
+            address,
+            name: String::new(),
+            leaving: false,
+            transaction: None,
+            watched: Vec::new(),
+        }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.port.store
+    }
+
+    /// Works on one command.
+    pub(super) async fn command(&mut self, args: Args<'_>, batch: &mut Batch) {
+        let Some(command) = commands::find(args.get(0)) else {
+            return self.refuse(COMMANDS.len(), &unknown(args), batch);
+        };
+        let spec = &COMMANDS[command];
+        if !spec.takes(args.len()) {
+            let text = format!("ERR wrong number of arguments for '{}' command", spec.name);
+            return self.refuse(command, &text, batch);
+        }
+        if !self.authenticated && !is_for_strangers(spec.kind) {
+            return self.refuse(command, "NOAUTH Authentication required.", batch);
+        }
+        if self.transaction.is_some() && self.queue(command, spec.kind, args, batch) {
+            return;
+        }
+        match spec.kind {
+            Kind::Read(run) => batch.read(command, run, args),
+            Kind::Write(plan) => match plan(args, self.store().clock().now_ms()) {
+                Ok(planned) => batch.plan(command, planned),
+                Err(text) => batch.answer(command, |to| to.error(&text)),
+            },
+            Kind::Session(local) => self.local(command, local, args, batch).await,
+        }
+    }
+
+    /// Answers with an error, and spoils a transaction that is being put together.
+    fn refuse(&mut self, command: usize, text: &str, batch: &mut Batch) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.spoiled = true;
+        }
+        batch.answer(command, |to| to.error(text));
+    }
+
+    /// Keeps a command for EXEC. `false` if it is one that works at once all the same.
+    fn queue(&mut self, command: usize, kind: Kind, args: Args<'_>, batch: &mut Batch) -> bool {
+        let at_once = [Local::Exec, Local::Discard, Local::Multi, Local::Watch, Local::Quit, Local::Reset];
+        match kind {
+            Kind::Session(local) if at_once.contains(&local) => return false,
+            Kind::Session(Local::Ping | Local::Echo | Local::Unwatch) | Kind::Read(_) | Kind::Write(_) => {}
+            Kind::Session(_) => {
+                self.refuse(command, "ERR Command not allowed inside a transaction", batch);
+                return true;
+            }
+        }
+        // A mistake in the arguments is told now, and once more by EXEC, which then does nothing.
+        if let Kind::Write(plan) = kind
+            && let Err(text) = plan(args, self.store().clock().now_ms())
+        {
+            self.refuse(command, &text, batch);
+            return true;
+        }
+        let Some(transaction) = &mut self.transaction else { return false };
+        let owned = args.to_owned();
+        transaction.bytes += owned.size();
+        if transaction.queued.len() == QUEUED_MAX || transaction.bytes > QUEUED_BYTES_MAX {
+            self.refuse(command, &format!("ERR a transaction has at most {QUEUED_MAX} commands"), batch);
+            return true;
+        }
+        transaction.queued.push((command, owned));
+        batch.answer(command, |to| to.simple("QUEUED"));
+        true
+    }
+
+    async fn local(&mut self, command: usize, local: Local, args: Args<'_>, batch: &mut Batch) {
+        match local {
+            Local::Ping if args.len() > 2 => {
+                batch.answer(command, |to| to.error("ERR wrong number of arguments for 'ping' command"));
+            }
+            Local::Ping if args.len() == 2 => batch.answer(command, |to| to.bulk(args.get(1))),
+            Local::Ping => batch.answer(command, |to| to.simple("PONG")),
+            Local::Echo => batch.answer(command, |to| to.bulk(args.get(1))),
+            Local::Hello => self.hello(command, args, batch),
+            Local::Auth => self.auth(command, args, batch),
+            Local::Select => batch.answer(command, |to| match args.get(1) {
+                b"0" => to.ok(),
+                _ => to.error("ERR DB index is out of range"),
+            }),
+            Local::Quit => {
+                self.leaving = true;
+                batch.answer(command, Answers::ok);
+            }
+            Local::Reset => {
+                (self.transaction, self.watched, self.name) = (None, Vec::new(), String::new());
+                self.authenticated = self.port.options.password.is_empty();
+                batch.answers.resp3 = false;
+                batch.answer(command, |to| to.simple("RESET"));
+            }
+            Local::Command => batch.answer(command, |to| describe(args, to)),
+            Local::Config => batch.answer(command, |to| self.config(args, to)),
+            Local::Client => self.client(command, args, batch),
+            Local::Multi => self.multi(command, batch),
+            Local::Exec => self.exec(command, batch),
+            Local::Discard => self.discard(command, batch),
+            Local::Watch => self.watch(command, args, batch).await,
+            Local::Unwatch => {
+                self.watched.clear();
+                batch.answer(command, Answers::ok);
+            }
+            Local::Save => {
+                // What was asked before belongs into the snapshot.
+                batch.finish().await;
+                let saved = self.store().snapshot().await;
+                batch.answer(command, |to| match saved {
+                    Ok(_) => to.ok(),
+                    Err(error) => to.store_error(&error),
+                });
+            }
+            Local::BgSave => {
+                batch.finish().await;
+                let store = self.store().clone();
+                // How it went is told by the log, LASTSAVE and INFO, as with Redis.
+                tokio::spawn(async move { drop(store.snapshot().await) });
+                batch.answer(command, |to| to.simple("Background saving started"));
+            }
+        }
+    }
+
+    /// HELLO [version [AUTH user password] [SETNAME name]].
+    fn hello(&mut self, command: usize, args: Args<'_>, batch: &mut Batch) {
+        let mut resp3 = batch.answers.resp3;
+        match args.get(1) {
+            b"" => {}
+            b"2" => resp3 = false,
+            b"3" => resp3 = true,
+            _ => return batch.answer(command, |to| to.error("NOPROTO unsupported protocol version")),
+        }
+        let mut at = 2;
+        while at < args.len() {
+            let option = args.get(at).to_ascii_uppercase();
+            match option.as_slice() {
+                b"AUTH" if at + 2 < args.len() => {
+                    if let Err(text) = self.check(Some(args.get(at + 1)), args.get(at + 2)) {
+                        return batch.answer(command, |to| to.error(text));
+                    }
+                    at += 3;
+                }
+                b"SETNAME" if at + 1 < args.len() => {
+                    self.name = String::from_utf8_lossy(args.get(at + 1)).into_owned();
+                    at += 2;
+                }
+                _ => return batch.answer(command, |to| to.error("ERR Syntax error in HELLO option")),
+            }
+        }
+        if !self.authenticated {
+            let text = "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+                HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select \
+                the RESP protocol version at the same time";
+            return batch.answer(command, |to| to.error(text));
+        }
+        batch.answers.resp3 = resp3;
+        let id = self.id as i64;
+        batch.answer(command, |to| {
+            to.map(7);
+            for (name, value) in
+                [("server", "redis"), ("version", "7.0.0"), ("mode", "standalone"), ("role", "master")]
+            {
+                to.bulk(name.as_bytes());
+                to.bulk(value.as_bytes());
+            }
+            to.bulk(b"proto");
+            to.integer(if resp3 { 3 } else { 2 });
+            to.bulk(b"id");
+            to.integer(id);
+            to.bulk(b"modules");
+            to.array(0);
+        });
+    }
+
+    /// AUTH [user] password.
+    fn auth(&mut self, command: usize, args: Args<'_>, batch: &mut Batch) {
+        let checked = match args.len() {
+            2 => self.check(None, args.get(1)),
+            3 => self.check(Some(args.get(1)), args.get(2)),
+            _ => Err("ERR syntax error"),
+        };
+        batch.answer(command, |to| match checked {
+            Ok(()) => to.ok(),
+            Err(text) => to.error(text),
+        });
+    }
+
+    /// Whether this is the password. The user, if named, is the default one.
+    pub(super) fn check(&mut self, user: Option<&[u8]>, password: &[u8]) -> Result<(), &'static str> {
+        let known = self.port.options.password.as_bytes();
+        if known.is_empty() && user.is_none() {
+            return Err("ERR AUTH <password> called without any password configured for the default user. \
+                Are you sure your configuration is correct?");
+        }
+        let right = known.is_empty() || bool::from(known.ct_eq(password));
+        if user.is_some_and(|user| user != b"default") || !right {
+            return Err("WRONGPASS invalid username-password pair or user is disabled.");
+        }
+        self.authenticated = true;
+        Ok(())
+    }
+
+    /// CLIENT SETNAME | GETNAME | ID | INFO, and what clients send about themselves.
+    fn client(&mut self, command: usize, args: Args<'_>, batch: &mut Batch) {
+        let subcommand = args.get(1).to_ascii_uppercase();
+        match (subcommand.as_slice(), args.len()) {
+            (b"SETNAME", 3) => {
+                let name = args.get(2);
+                if name.iter().any(|byte| !(b'!'..=b'~').contains(byte)) {
+                    let text = "ERR Client names cannot contain spaces, newlines or special characters.";
+                    return batch.answer(command, |to| to.error(text));
+                }
+                self.name = String::from_utf8_lossy(name).into_owned();
+                batch.answer(command, Answers::ok);
+            }
+            (b"GETNAME", 2) => batch.answer(command, |to| to.bulk(self.name.as_bytes())),
+            (b"ID", 2) => batch.answer(command, |to| to.integer(self.id as i64)),
+            (b"INFO", 2) => {
+                let (id, address, name) = (self.id, self.address, &self.name);
+                let resp = if batch.answers.resp3 { 3 } else { 2 };
+                let text = format!("id={id} addr={address} name={name} db=0 resp={resp}\n");
+                batch.answer(command, |to| to.bulk(text.as_bytes()));
+            }
+            (b"SETINFO", 4) => batch.answer(command, Answers::ok),
+            _ => {
+                let text = format!(
+                    "ERR unknown subcommand or wrong number of arguments for '{}'",
+                    String::from_utf8_lossy(args.get(1))
+                );
+                batch.answer(command, |to| to.error(&text));
+            }
+        }
+    }
+
+    /// CONFIG GET, for tools that ask. What can be set is set in the configuration.
+    fn config(&self, args: Args<'_>, to: &mut Answers) {
+        if !args.get(1).eq_ignore_ascii_case(b"get") || args.len() < 3 {
+            return to.error("ERR only CONFIG GET is known here: the server is configured by its own file");
+        }
+        let mode = match self.store().options().sync_mode.as_str() {
+            "every" => "always",
+            "interval" => "everysec",
+            _ => "no",
+        };
+        let known = [("save", ""), ("appendonly", "yes"), ("appendfsync", mode), ("databases", "1")];
+        let fits = |name: &str| {
+            args.from(2).any(|pattern| super::glob::fits(&pattern.to_ascii_lowercase(), name.as_bytes()))
+        };
+        let found: Vec<_> = known.iter().filter(|(name, _)| fits(name)).collect();
+        to.map(found.len());
+        for (name, value) in found {
+            to.bulk(name.as_bytes());
+            to.bulk(value.as_bytes());
+        }
+    }
+
+    fn multi(&mut self, command: usize, batch: &mut Batch) {
+        if self.transaction.is_some() {
+            return self.refuse(command, "ERR MULTI calls can not be nested", batch);
+        }
+        self.transaction = Some(Transaction::default());
+        batch.answer(command, Answers::ok);
+    }
+
+    fn discard(&mut self, command: usize, batch: &mut Batch) {
+        match self.transaction.take() {
+            Some(_) => {
+                self.watched.clear();
+                batch.answer(command, Answers::ok);
+            }
+            None => batch.answer(command, |to| to.error("ERR DISCARD without MULTI")),
+        }
+    }
+
+    async fn watch(&mut self, command: usize, args: Args<'_>, batch: &mut Batch) {
+        if self.transaction.is_some() {
+            return self.refuse(command, "ERR WATCH inside MULTI is not allowed", batch);
+        }
+        // The versions that count are those after what was asked before.
+        batch.finish().await;
+        let view = self.store().view();
+        for key in args.from(1) {
+            let version = view.get(key).map_or(0, |entry| entry.version);
+            self.watched.push(Check { key: key.into(), condition: Condition::IfVersion(version) });
+        }
+        batch.answer(command, Answers::ok);
+    }
+
+    /// EXEC: all that was queued, in one commit, unless a watched key was changed.
+    fn exec(&mut self, command: usize, batch: &mut Batch) {
+        let checks = std::mem::take(&mut self.watched);
+        let Some(transaction) = self.transaction.take() else {
+            self.watched = checks;
+            return batch.answer(command, |to| to.error("ERR EXEC without MULTI"));
+        };
+        if transaction.spoiled {
+            let text = "EXECABORT Transaction discarded because of previous errors.";
+            return batch.answer(command, |to| to.error(text));
+        }
+        let now = self.store().clock().now_ms();
+        let (mut commands, mut plans) = (Vec::new(), Vec::new());
+        for (queued, args) in &transaction.queued {
+            let (asked, render) = planned(*queued, args.as_args(), now, batch);
+            plans.push((asked.len(), render));
+            commands.extend(asked);
+        }
+        let commit = Commit { checks, commands, keep_going: true };
+        batch.ask(command, Work::Commit(commit), Tell::Exec(plans));
+    }
+}
+
+/// What a queued command asks of the store.
+fn planned(command: usize, args: Args<'_>, now: u64, batch: &Batch) -> (Vec<Command>, Render) {
+    let reader = |run| (vec![Command::Read(batch.reader(run, args))], Render::Read);
+    match COMMANDS[command].kind {
+        Kind::Read(run) => reader(run),
+        Kind::Write(plan) => match plan(args, now) {
+            Ok(planned) => {
+                let render = planned.render;
+                (Planned::into_commands(planned), render)
+            }
+            // It was planned before; only the time is another one.
+            Err(_) => reader(|_, _, to| to.error("ERR the time is over")),
+        },
+        Kind::Session(Local::Ping) if args.len() == 1 => reader(|_, _, to| to.simple("PONG")),
+        Kind::Session(Local::Ping | Local::Echo) => reader(|_, args, to| to.bulk(args.get(1))),
+        Kind::Session(_) => reader(|_, _, to| to.ok()),
+    }
+}
+
+/// COMMAND [COUNT | DOCS | INFO name ...].
+fn describe(args: Args<'_>, to: &mut Answers) {
+    match args.get(1).to_ascii_uppercase().as_slice() {
+        b"" => {
+            to.array(COMMANDS.len());
+            COMMANDS.iter().for_each(|spec| spec.describe(to));
+        }
+        b"COUNT" => to.integer(COMMANDS.len() as i64),
+        b"INFO" => {
+            to.array(args.len() - 2);
+            for name in args.from(2) {
+                match commands::find(name) {
+                    Some(at) => COMMANDS[at].describe(to),
+                    None => to.nil_array(),
+                }
+            }
+        }
+        b"DOCS" => to.map(0),
+        _ => to.error("ERR unknown subcommand of COMMAND"),
+    }
+}
+
+/// As Redis says it, with the beginning of the arguments.
+fn unknown(args: Args<'_>) -> String {
+    let readable = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(128)]).into_owned();
+    let begin: String = args.from(1).take(8).map(|arg| format!("'{}' ", readable(arg))).collect();
+    format!("ERR unknown command '{}', with args beginning with: {begin}", readable(args.get(0)))
+}

@@ -18,5 +18,8 @@ export const ERROR_CODES = Object.freeze({
   PROXY_FORBIDDEN: { retryable: false },
   PROXY_ERROR: { retryable: true },
   PROXY_TIMEOUT: { retryable: true },
+  STORE_UNAVAILABLE: { retryable: true },
+  QUOTA_EXCEEDED: { retryable: false },
+  POSITION_LOST: { retryable: false },
   CONNECTION_LOST: { retryable: true },
 });

@@ -45,6 +45,9 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     if config.demo.enabled {
         methods::add_demo(&mut registry);
     }
+    if config.kv.enabled {
+        methods::add_kv(&mut registry, &store, &config.kv);
+    }
     additions.into_iter().for_each(|addition| addition(&mut registry));
     if hooks.proxy.is_none() && config.connections.proxy == ProxyMode::ById {
         hooks.proxy = Some(by_id());

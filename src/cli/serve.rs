@@ -34,7 +34,7 @@ pub(super) struct ServeArgs {
 /// What is assumed when nothing is said.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Profile {
-    /// For trying out: page and demo methods on, loopback only.
+    /// For trying out: page and demo methods on, keys open to all, loopback only.
     Playground,
     /// For others to use.
     Production,
@@ -52,6 +52,7 @@ impl ServeArgs {
         if profile == Profile::Playground {
             base.gateway.playground = true;
             base.demo.enabled = true;
+            base.kv.everyone = true;
         }
         let mut flags = Vec::new();
         let mut flag = |name, key, value: Option<Value>| {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dispatch::MethodDefaults;
 use crate::gateway::{AtlasOptions, GatewayOptions};
-use crate::methods::DemoOptions;
+use crate::methods::{DemoOptions, KvOptions};
 use crate::starling::ConnectionOptions;
 use crate::store::StoreOptions;
 use crate::telemetry::TelemetryOptions;
@@ -35,6 +35,8 @@ pub struct Config {
     pub methods: MethodDefaults,
     /// The namespace `demo`.
     pub demo: DemoOptions,
+    /// The namespace `kv`: keys and values for peers.
+    pub kv: KvOptions,
     /// Durable data.
     pub store: StoreOptions,
     /// The TCP port of the store, for Redis clients and JSON lines.

@@ -4,15 +4,18 @@
 //! described in `protocol-spec/methods/`, and a test holds the two together.
 
 mod demo;
+mod errors;
+mod kv;
 mod options;
 mod system;
 
-pub use options::DemoOptions;
+pub use options::{DemoOptions, KvOptions};
 
 use std::sync::{Arc, OnceLock};
 
 use crate::base::Clock;
 use crate::dispatch::RegistryBuilder;
+use crate::store::Store;
 use crate::telemetry::Metrics;
 
 /// What the methods of `system` tell, known once the server is put together.
@@ -32,4 +35,9 @@ pub fn add_system(to: &mut RegistryBuilder, clock: &Clock, metrics: &Arc<Metrics
 /// Adds the namespace `demo`, which is for trying things out and for tests.
 pub fn add_demo(to: &mut RegistryBuilder) {
     demo::add(to);
+}
+
+/// Adds the namespace `kv`.
+pub fn add_kv(to: &mut RegistryBuilder, store: &Store, options: &KvOptions) {
+    kv::add(to, store, options);
 }

@@ -82,6 +82,9 @@ error_codes! {
     ProxyForbidden "PROXY_FORBIDDEN" Caller retry false http 403 "Proxy is disabled by the server"
     ProxyError "PROXY_ERROR" Peer retry true http 502 "The other peer could not be reached"
     ProxyTimeout "PROXY_TIMEOUT" Peer retry true http 504 "The other peer did not answer in time"
+    StoreUnavailable "STORE_UNAVAILABLE" Server retry true http 503 "The store takes no writes now"
+    QuotaExceeded "QUOTA_EXCEEDED" Server retry false http 507 "The store may not hold more"
+    PositionLost "POSITION_LOST" Caller retry false http 410 "The history does not go back so far"
     ConnectionLost "CONNECTION_LOST" Peer retry true http 503 "The connection ended before the answer"
 }
 

@@ -70,7 +70,39 @@ pub struct Committed {
     /// When, in milliseconds since the Unix epoch. Never less than the one before.
     pub at: u64,
     /// What changed, in order.
-    pub changes: Arc<[Change]>,
+    pub changes: Changed,
+}
+
+/// The changes of a commit. Most commits have one; it needs no memory of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Changed {
+    /// A single change.
+    One(Change),
+    /// Any other number.
+    Many(Arc<[Change]>),
+}
+
+impl std::ops::Deref for Changed {
+    type Target = [Change];
+
+    fn deref(&self) -> &[Change] {
+        match self {
+            Self::One(change) => std::slice::from_ref(change),
+            Self::Many(changes) => changes,
+        }
+    }
+}
+
+impl From<Vec<Change>> for Changed {
+    fn from(mut changes: Vec<Change>) -> Self {
+        match (changes.len(), changes.pop()) {
+            (1, Some(change)) => Self::One(change),
+            (_, last) => {
+                changes.extend(last);
+                Self::Many(changes.into())
+            }
+        }
+    }
 }
 
 impl Committed {

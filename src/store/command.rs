@@ -233,7 +233,31 @@ impl fmt::Debug for Reader {
     }
 }
 
+impl Condition {
+    /// Whether it holds for a key of this version; 0 means that there is none.
+    pub(super) fn holds(self, version: u64) -> bool {
+        match self {
+            Self::Always => true,
+            Self::IfAbsent => version == 0,
+            Self::IfPresent => version != 0,
+            Self::IfVersion(wanted) => version == wanted,
+        }
+    }
+}
+
 impl Command {
+    /// The key that it is about.
+    pub(super) fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Set { key, .. }
+            | Self::Delete { key, .. }
+            | Self::Expire { key, .. }
+            | Self::Increment { key, .. }
+            | Self::Append { key, .. } => Some(key),
+            Self::Clear | Self::Emit { .. } | Self::Read(_) => None,
+        }
+    }
+
     /// Sets a value, whatever was there, for ever.
     pub fn set(key: impl Into<Key>, value: Value) -> Self {
         let (condition, expiry) = (Condition::Always, Expiry::Never);

@@ -1,24 +1,16 @@
 //! Turns wishes into changes. Pure and deterministic: the same state, command and time give the same
 //! changes on every machine and in every test.
 
-use std::sync::Arc;
-
-use super::change::{Change, Committed};
-use super::command::{Command, Commit, CommitOutcome, Condition, Done, Expiry, Outcome, Refusal, Work};
-use super::options::StoreOptions;
+use super::change::{Change, Changed, Committed};
+use super::command::{
+    Check, Command, Commit, CommitOutcome, Condition, Done, Expiry, Outcome, Refusal, Work,
+};
+use super::limits::Limits;
 use super::state::{State, View};
 use super::value::{Entry, Key, Value};
 
 /// Commands that one commit may have.
 pub(super) const COMMIT_COMMANDS_MAX: usize = 10_000;
-
-/// What may be written, by size.
-#[derive(Clone, Debug)]
-pub(super) struct Limits {
-    key_bytes: usize,
-    value_bytes: usize,
-    data_bytes: usize,
-}
 
 /// A state that is about to be the next version, and the commits that lead there.
 #[derive(Debug)]
@@ -27,50 +19,6 @@ pub(super) struct Engine {
     limits: Limits,
     /// Changes of the commit that is being made.
     pending: Vec<Change>,
-}
-
-impl Limits {
-    pub(super) fn of(options: &StoreOptions) -> Self {
-        Self {
-            key_bytes: options.key_bytes_max.0,
-            value_bytes: options.value_bytes_max.0,
-            data_bytes: match options.data_bytes_max.0 {
-                0 => usize::MAX,
-                bytes => bytes,
-            },
-        }
-    }
-
-    fn check(&self, state: &State, command: &Command) -> Result<(), Refusal> {
-        let (key, grows) = match command {
-            Command::Set { key, value, .. } => (key, value.len()),
-            Command::Append { key, tail } => (key, tail.len()),
-            Command::Emit { channel, data } => (channel, data.len()),
-            Command::Increment { key, .. } => (key, 0),
-            Command::Delete { .. } | Command::Expire { .. } | Command::Clear | Command::Read(_) => {
-                return Ok(());
-            }
-        };
-        if key.len() > self.key_bytes {
-            return Err(Refusal::KeyLength { bytes: key.len(), limit: self.key_bytes });
-        }
-        let there = state.raw(key).map(|entry| entry.value.len());
-        let value = match command {
-            Command::Append { .. } => there.unwrap_or(0) + grows,
-            _ => grows,
-        };
-        if value > self.value_bytes {
-            return Err(Refusal::ValueLength { bytes: value, limit: self.value_bytes });
-        }
-        let grows = value + if there.is_none() { key.len() } else { 0 };
-        let after = (state.bytes() + grows).saturating_sub(there.unwrap_or(0));
-        let kept = !matches!(command, Command::Emit { .. });
-        // What makes the data smaller is allowed even beyond the limit.
-        if kept && after > self.data_bytes && after > state.bytes() {
-            return Err(Refusal::Quota { limit: self.data_bytes });
-        }
-        Ok(())
-    }
 }
 
 impl Engine {
@@ -111,7 +59,10 @@ impl Engine {
         }
         let revision = self.next();
         self.state.finish(revision, at);
-        let changes: Arc<[Change]> = self.pending.drain(..).collect();
+        let changes = match self.pending.len() {
+            1 => self.pending.pop().map(Changed::One)?,
+            _ => Changed::Many(self.pending.drain(..).collect()),
+        };
         Some(Committed { revision, at, changes })
     }
 
@@ -125,7 +76,8 @@ impl Engine {
             let refusal = Refusal::CommitLength { commands, limit: COMMIT_COMMANDS_MAX };
             return (CommitOutcome::Refused { command: 0, refusal }, None);
         }
-        let failed = commit.checks.iter().position(|check| !self.holds(&check.key, check.condition, at));
+        let holds = |check: &Check| check.condition.holds(self.version(&check.key, at));
+        let failed = commit.checks.iter().position(|check| !holds(check));
         if let Some(check) = failed {
             let version = self.version(&commit.checks[check].key, at);
             return (CommitOutcome::Conflict { check, version }, None);
@@ -151,27 +103,19 @@ impl Engine {
         self.state.get(key, at).map_or(0, |entry| entry.version)
     }
 
-    fn holds(&self, key: &[u8], condition: Condition, at: u64) -> bool {
-        let version = match condition {
-            Condition::Always => return true,
-            _ => self.version(key, at),
-        };
-        match condition {
-            Condition::Always => true,
-            Condition::IfAbsent => version == 0,
-            Condition::IfPresent => version != 0,
-            Condition::IfVersion(wanted) => version == wanted,
-        }
-    }
-
     fn command(&mut self, command: Command, at: u64) -> Result<Outcome, Refusal> {
-        self.limits.check(&self.state, &command)?;
+        // One look under the key is all that any command needs.
+        let there = command.key().and_then(|key| self.state.raw(key)).cloned();
+        self.limits.check(&self.state, &command, there.as_ref())?;
+        let found = Found { alive: there.as_ref().is_some_and(|entry| !entry.expired(at)), there };
         match command {
-            Command::Set { key, value, condition, expiry } => Ok(self.set(key, value, condition, expiry, at)),
-            Command::Delete { key, condition } => Ok(self.delete(key, condition, at)),
-            Command::Expire { key, at: ends } => Ok(self.expire(key, ends, at)),
-            Command::Increment { key, by, json } => self.increment(key, by, json, at),
-            Command::Append { key, tail } => Ok(self.append(key, tail, at)),
+            Command::Set { key, value, condition, expiry } => {
+                Ok(self.set(key, value, condition, expiry, found, at))
+            }
+            Command::Delete { key, condition } => Ok(self.delete(key, condition, found)),
+            Command::Expire { key, at: ends } => Ok(self.expire(key, ends, found, at)),
+            Command::Increment { key, by, json } => self.increment(key, by, json, found),
+            Command::Append { key, tail } => Ok(self.append(key, tail, found)),
             Command::Clear => {
                 let before = View::new(self.state.clone(), at).len();
                 if !self.state.entries().is_empty() {
@@ -188,83 +132,114 @@ impl Engine {
     }
 
     fn change(&mut self, change: Change) {
-        self.state.change(&change, self.state.revision + 1);
+        let version = self.next();
+        self.state.change(&change, version);
         self.pending.push(change);
     }
 
-    fn entry(&self, key: &[u8], at: u64) -> Option<Entry> {
-        self.state.get(key, at).cloned()
+    /// Puts a value over what was found.
+    fn put(&mut self, key: Key, value: Value, expires_at: u64, found: &Found) {
+        let entry = Entry { value: value.clone(), version: self.next(), expires_at };
+        self.state.put_over(&key, entry, found.there.as_ref());
+        self.pending.push(Change::Put { key, value, expires_at });
     }
 
-    fn set(&mut self, key: Key, value: Value, condition: Condition, expiry: Expiry, at: u64) -> Outcome {
-        let previous = self.entry(&key, at);
-        if !self.holds(&key, condition, at) {
-            let version = previous.as_ref().map_or(0, |entry| entry.version);
-            return Outcome::Written { done: false, version, previous };
+    fn set(
+        &mut self,
+        key: Key,
+        value: Value,
+        condition: Condition,
+        expiry: Expiry,
+        found: Found,
+        at: u64,
+    ) -> Outcome {
+        if !condition.holds(found.version()) {
+            return Outcome::Written { done: false, version: found.version(), previous: found.entry() };
         }
         let expires_at = match expiry {
             Expiry::Never => 0,
-            Expiry::Keep => previous.as_ref().map_or(0, |entry| entry.expires_at),
+            Expiry::Keep => found.expires_at(),
             // It would be over at once.
-            Expiry::At(ends) if ends <= at => return self.delete(key, Condition::Always, at),
+            Expiry::At(ends) if ends <= at => return self.delete(key, Condition::Always, found),
             Expiry::At(ends) => ends,
         };
-        self.change(Change::Put { key, value, expires_at });
-        Outcome::Written { done: true, version: self.next(), previous }
+        self.put(key, value, expires_at, &found);
+        Outcome::Written { done: true, version: self.next(), previous: found.entry() }
     }
 
-    fn delete(&mut self, key: Key, condition: Condition, at: u64) -> Outcome {
-        let previous = self.entry(&key, at);
-        let holds = self.holds(&key, condition, at);
-        let version = previous.as_ref().filter(|_| !holds).map_or(0, |entry| entry.version);
-        let done = holds && previous.is_some();
+    fn delete(&mut self, key: Key, condition: Condition, found: Found) -> Outcome {
+        let holds = condition.holds(found.version());
+        let done = holds && found.alive;
+        let version = if holds { 0 } else { found.version() };
         if done {
             self.change(Change::Delete { key, expired: false });
         }
-        Outcome::Written { done, version, previous }
+        Outcome::Written { done, version, previous: found.entry() }
     }
 
-    fn expire(&mut self, key: Key, ends: Option<u64>, at: u64) -> Outcome {
-        let Some(previous) = self.entry(&key, at) else {
+    fn expire(&mut self, key: Key, ends: Option<u64>, found: Found, at: u64) -> Outcome {
+        if !found.alive {
             return Outcome::Written { done: false, version: 0, previous: None };
-        };
+        }
         let expires_at = match ends {
-            Some(ends) if ends <= at => return self.delete(key, Condition::Always, at),
+            Some(ends) if ends <= at => return self.delete(key, Condition::Always, found),
             ends => ends.unwrap_or(0),
         };
-        let mut version = previous.version;
-        if expires_at != previous.expires_at {
-            self.change(Change::Expire { key, expires_at });
+        let mut version = found.version();
+        if expires_at != found.expires_at() {
             version = self.next();
+            self.change(Change::Expire { key, expires_at });
         }
-        Outcome::Written { done: true, version, previous: Some(previous) }
+        Outcome::Written { done: true, version, previous: found.entry() }
     }
 
-    fn increment(&mut self, key: Key, by: i64, json: bool, at: u64) -> Result<Outcome, Refusal> {
-        let entry = self.entry(&key, at);
-        let number = entry.as_ref().map_or(Ok(0), |entry| whole_number(entry.value.as_bytes()))?;
+    fn increment(&mut self, key: Key, by: i64, json: bool, found: Found) -> Result<Outcome, Refusal> {
+        let number = found.alive().map_or(Ok(0), |entry| whole_number(entry.value.as_bytes()))?;
         let sum = number.checked_add(by).ok_or(Refusal::Overflow)?;
         let text = sum.to_string().into_bytes();
-        let value = match &entry {
+        let value = match found.alive() {
             Some(entry) => entry.value.same_kind(text),
             None if json => Value::json(text),
             None => Value::bytes(text),
         };
-        let expires_at = entry.map_or(0, |entry| entry.expires_at);
-        self.change(Change::Put { key, value, expires_at });
+        self.put(key, value, found.expires_at(), &found);
         Ok(Outcome::Number(sum))
     }
 
-    fn append(&mut self, key: Key, tail: Vec<u8>, at: u64) -> Outcome {
-        let entry = self.entry(&key, at);
-        let (value, expires_at) = match entry {
+    fn append(&mut self, key: Key, tail: Vec<u8>, found: Found) -> Outcome {
+        let value = match found.alive() {
             // Text at the end of JSON makes something else of it.
-            Some(entry) => (Value::bytes([entry.value.as_bytes(), &tail].concat()), entry.expires_at),
-            None => (Value::bytes(tail), 0),
+            Some(entry) => Value::bytes([entry.value.as_bytes(), &tail].concat()),
+            None => Value::bytes(tail),
         };
         let length = value.len() as i64;
-        self.change(Change::Put { key, value, expires_at });
+        self.put(key, value, found.expires_at(), &found);
         Outcome::Number(length)
+    }
+}
+
+/// What lies under the key of a command.
+struct Found {
+    there: Option<Entry>,
+    /// Whether it is there and not over.
+    alive: bool,
+}
+
+impl Found {
+    fn alive(&self) -> Option<&Entry> {
+        self.there.as_ref().filter(|_| self.alive)
+    }
+
+    fn entry(self) -> Option<Entry> {
+        self.there.filter(|_| self.alive)
+    }
+
+    fn version(&self) -> u64 {
+        self.alive().map_or(0, |entry| entry.version)
+    }
+
+    fn expires_at(&self) -> u64 {
+        self.alive().map_or(0, |entry| entry.expires_at)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Commands and what they give.
 
+use super::super::options::StoreOptions;
 use super::*;
 
 const NOW: u64 = 1_000;

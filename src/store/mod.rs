@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod health;
 mod journal;
+mod limits;
 mod log;
 mod manifest;
 mod options;
@@ -40,7 +41,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-pub use change::{Change, Committed};
+pub use change::{Change, Changed, Committed};
 pub use command::{
     Check, Command, Commit, CommitOutcome, Condition, Done, Expiry, Outcome, Reader, Refusal, Work,
 };
@@ -53,8 +54,9 @@ pub use value::{Entry, Key, Value, ValueKind};
 pub use watch::{Changes, Watch, WatchError};
 
 use self::disk::{Disk, RealDisk};
-use self::engine::{Engine, Limits};
+use self::engine::Engine;
 use self::journal::Journal;
+use self::limits::Limits;
 use self::queue::{Order, Queue};
 use self::shared::Shared;
 use self::watches::Watches;

@@ -129,7 +129,9 @@ fn base(
 
 fn load(disk: &dyn Disk, path: &Path) -> std::io::Result<State> {
     let mut state = State::default();
-    let head = snapshot::read(std::io::BufReader::new(disk.open(path)?), |key, entry| state.put(key, entry))?;
+    let head = snapshot::read(std::io::BufReader::new(disk.open(path)?), |key, entry| {
+        state.put(&key.into(), entry)
+    })?;
     state.finish(head.revision, head.at);
     Ok(state)
 }

@@ -1,5 +1,7 @@
 //! One version of everything that is stored. Pure: no disk, no clock, no threads.
 
+use std::sync::Arc;
+
 use super::change::{Change, Committed};
 use super::value::{Entry, Key, Value};
 use crate::universe::Tree;
@@ -108,24 +110,29 @@ impl State {
         }
     }
 
-    /// Puts an entry, as a snapshot has it.
-    pub(super) fn put(&mut self, key: &[u8], entry: Entry) {
-        let before = self.entries.get(key).map(|before| (before.value.len(), before.expires_at));
-        let ends = before.map_or(0, |(_, ends)| ends);
+    /// Puts an entry, whatever lies under its key.
+    pub(super) fn put(&mut self, key: &Key, entry: Entry) {
+        let there = self.entries.get(key).cloned();
+        self.put_over(key, entry, there.as_ref());
+    }
+
+    /// Puts an entry over what is known to lie under its key.
+    pub(super) fn put_over(&mut self, key: &Key, entry: Entry, there: Option<&Entry>) {
+        let ends = there.map_or(0, |there| there.expires_at);
         if ends != entry.expires_at {
             if ends != 0 {
                 self.deadlines.remove(&deadline(ends, key));
             }
             if entry.expires_at != 0 {
-                self.deadlines.insert(&deadline(entry.expires_at, key), ());
+                self.deadlines.insert(deadline(entry.expires_at, key), ());
             }
         }
         self.bytes += entry.value.len();
-        match before {
-            Some((bytes, _)) => self.bytes -= bytes,
+        match there {
+            Some(there) => self.bytes -= there.value.len(),
             None => self.bytes += key.len(),
         }
-        self.entries.insert(key, entry);
+        self.entries.insert(Arc::clone(key), entry);
     }
 
     fn delete(&mut self, key: &[u8]) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::change::{Change, Committed};
+use super::change::Committed;
 use super::command::{Done, Work};
 use super::engine::Engine;
 use super::error::StoreError;
@@ -267,7 +267,7 @@ impl Writer {
     /// Sees whether there is space again: the log is opened anew, read and written to.
     fn heal(&mut self) {
         let at = self.shared.clock.now_ms().max(self.engine.state.at);
-        let changes: Arc<[Change]> = Arc::default();
+        let changes = Vec::new().into();
         let probe = Committed { revision: self.engine.state.revision + 1, at, changes };
         let mut record = Vec::new();
         log::encode(&probe, &mut record);

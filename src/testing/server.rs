@@ -56,6 +56,7 @@ impl TestServer {
         config.gateway.workers = 2;
         config.gateway.playground = true;
         config.demo.enabled = true;
+        config.kv.everyone = true;
         let directory = unused_directory();
         config.store.data_dir.clone_from(&directory);
         configure(&mut config);

@@ -17,7 +17,7 @@ pub(super) enum Node<V> {
 
 /// One key and its value.
 pub(super) struct Leaf<V> {
-    pub(super) key: Box<[u8]>,
+    pub(super) key: Arc<[u8]>,
     pub(super) value: V,
     pub(super) id: OnceLock<Box<ContentId>>,
 }
@@ -55,8 +55,8 @@ pub(super) fn first_difference(a: &[u8], b: &[u8]) -> Option<usize> {
 }
 
 impl<V> Node<V> {
-    pub(super) fn leaf(key: &[u8], value: V) -> Self {
-        Self::Leaf(Arc::new(Leaf { key: key.into(), value, id: OnceLock::new() }))
+    pub(super) fn leaf(key: Arc<[u8]>, value: V) -> Self {
+        Self::Leaf(Arc::new(Leaf { key, value, id: OnceLock::new() }))
     }
 
     /// Keys at and below this node.

@@ -43,21 +43,23 @@ impl<V> Tree<V> {
         }
     }
 
-    /// Sets the value of a key. Says whether the key is new.
-    pub fn insert(&mut self, key: &[u8], value: V) -> bool {
+    /// Sets the value of a key. Says whether the key is new. A key that is shared already is not copied.
+    pub fn insert<K: AsRef<[u8]> + Into<Arc<[u8]>>>(&mut self, key: K, value: V) -> bool {
         let Some(root) = &mut self.root else {
-            self.root = Some(Node::leaf(key, value));
+            self.root = Some(Node::leaf(key.into(), value));
             return true;
         };
-        let nearest = root.nearest(key);
-        match first_difference(&nearest.key, key) {
+        let nearest = root.nearest(key.as_ref());
+        match first_difference(&nearest.key, key.as_ref()) {
             None => {
-                *changed_path(root, key, usize::MAX, |len| len) = Node::leaf(key, value);
+                let node = changed_path(root, key.as_ref(), usize::MAX, |len| len);
+                *node = Node::leaf(key.into(), value);
                 false
             }
             Some(at) => {
                 let there = slot(&nearest.key, at);
-                add(changed_path(root, key, at, |len| len + 1), at, there, key, value);
+                let node = changed_path(root, key.as_ref(), at, |len| len + 1);
+                add(node, at, there, slot(key.as_ref(), at), Node::leaf(key.into(), value));
                 true
             }
         }
@@ -171,9 +173,9 @@ fn changed_path<'a, V>(
     node
 }
 
-/// Adds a key to a node whose keys have slot `there` at nibble `at`, or to a branch at that nibble.
-fn add<V>(node: &mut Node<V>, at: usize, there: u32, key: &[u8], value: V) {
-    let (here, leaf) = (slot(key, at), Node::leaf(key, value));
+/// Adds a leaf at slot `here` of nibble `at` to a node whose keys have slot `there`, or to a branch at that
+/// nibble.
+fn add<V>(node: &mut Node<V>, at: usize, there: u32, here: u32, leaf: Node<V>) {
     match node {
         Node::Branch(branch) if branch.at == at => changed(branch, |len| len + 1).add(here, leaf),
         _ => *node = Node::Branch(Arc::new(Branch::of_two(at, (there, node.clone()), (here, leaf)))),

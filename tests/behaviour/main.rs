@@ -1,5 +1,6 @@
 //! What the server does, asked the way a peer would: over real sockets, HTTP and the command line.
 
+mod atlas_lines;
 mod callbacks;
 mod cli;
 mod conformance;
@@ -8,6 +9,7 @@ mod drain;
 mod framing;
 mod hooks;
 mod http;
+mod kv;
 mod limits;
 mod messages;
 mod methods;

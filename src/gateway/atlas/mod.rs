@@ -18,6 +18,7 @@ mod options;
 mod port;
 mod request;
 mod session;
+mod transaction;
 
 pub use listen::{AtlasPort, PortError};
 pub use options::AtlasOptions;

@@ -171,7 +171,8 @@ fn parse_inline(bytes: &[u8], places: &mut Vec<Range<usize>>) -> Result<Parsed, 
                 let close =
                     memchr::memchr(quote, rest).ok_or(ProtocolError("unbalanced quotes in request"))?;
                 let after = rest.get(close + 1);
-                if after.is_some_and(|after| *after != b' ') || rest[..close].contains(&b'\\') {
+                if after.is_some_and(|after| !matches!(after, b' ' | b'\t')) || rest[..close].contains(&b'\\')
+                {
                     return Err(ProtocolError("unbalanced quotes in request"));
                 }
                 places.push(at + 1..at + 1 + close);

@@ -6,16 +6,13 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 use super::answer::Answers;
-use super::batch::{Batch, Tell};
-use super::commands::{self, COMMANDS, Kind, Planned, Render, Session as Local};
+use super::batch::Batch;
+use super::commands::{self, COMMANDS, Kind, Session as Local, about};
 use super::connection::is_for_strangers;
 use super::port::Port;
-use super::request::{Args, OwnedArgs};
-use crate::store::{Check, Command, Commit, Condition, Store, Work};
-
-/// Commands that a transaction may have, and their bytes.
-const QUEUED_MAX: usize = 10_000;
-const QUEUED_BYTES_MAX: usize = 64 << 20;
+use super::request::Args;
+use super::transaction::Transaction;
+use crate::store::{Check, Store};
 
 /// The state of a connection.
 #[derive(Debug)]
@@ -27,17 +24,8 @@ pub(super) struct Session {
     pub(super) authenticated: bool,
     /// Whether the connection ends once its answers are sent.
     pub(super) leaving: bool,
-    transaction: Option<Transaction>,
-    watched: Vec<Check>,
-}
-
-/// Commands that wait for EXEC.
-#[derive(Debug, Default)]
-struct Transaction {
-    queued: Vec<(usize, OwnedArgs)>,
-    bytes: usize,
-    /// Whether one of them was refused, so that none will be carried out.
-    spoiled: bool,
+    pub(super) transaction: Option<Transaction>,
+    pub(super) watched: Vec<Check>,
 }
 
 impl Session {
@@ -61,7 +49,7 @@ impl Session {
     /// Works on one command.
     pub(super) async fn command(&mut self, args: Args<'_>, batch: &mut Batch) {
         let Some(command) = commands::find(args.get(0)) else {
-            return self.refuse(COMMANDS.len(), &unknown(args), batch);
+            return self.refuse(COMMANDS.len(), &about::unknown(args), batch);
         };
         let spec = &COMMANDS[command];
         if !spec.takes(args.len()) {
@@ -85,41 +73,11 @@ impl Session {
     }
 
     /// Answers with an error, and spoils a transaction that is being put together.
-    fn refuse(&mut self, command: usize, text: &str, batch: &mut Batch) {
+    pub(super) fn refuse(&mut self, command: usize, text: &str, batch: &mut Batch) {
         if let Some(transaction) = &mut self.transaction {
-            transaction.spoiled = true;
+            transaction.spoil();
         }
         batch.answer(command, |to| to.error(text));
-    }
-
-    /// Keeps a command for EXEC. `false` if it is one that works at once all the same.
-    fn queue(&mut self, command: usize, kind: Kind, args: Args<'_>, batch: &mut Batch) -> bool {
-        let at_once = [Local::Exec, Local::Discard, Local::Multi, Local::Watch, Local::Quit, Local::Reset];
-        match kind {
-            Kind::Session(local) if at_once.contains(&local) => return false,
-            Kind::Session(Local::Ping | Local::Echo | Local::Unwatch) | Kind::Read(_) | Kind::Write(_) => {}
-            Kind::Session(_) => {
-                self.refuse(command, "ERR Command not allowed inside a transaction", batch);
-                return true;
-            }
-        }
-        // A mistake in the arguments is told now, and once more by EXEC, which then does nothing.
-        if let Kind::Write(plan) = kind
-            && let Err(text) = plan(args, self.store().clock().now_ms())
-        {
-            self.refuse(command, &text, batch);
-            return true;
-        }
-        let Some(transaction) = &mut self.transaction else { return false };
-        let owned = args.to_owned();
-        transaction.bytes += owned.size();
-        if transaction.queued.len() == QUEUED_MAX || transaction.bytes > QUEUED_BYTES_MAX {
-            self.refuse(command, &format!("ERR a transaction has at most {QUEUED_MAX} commands"), batch);
-            return true;
-        }
-        transaction.queued.push((command, owned));
-        batch.answer(command, |to| to.simple("QUEUED"));
-        true
     }
 
     async fn local(&mut self, command: usize, local: Local, args: Args<'_>, batch: &mut Batch) {
@@ -146,8 +104,8 @@ impl Session {
                 batch.answers.resp3 = false;
                 batch.answer(command, |to| to.simple("RESET"));
             }
-            Local::Command => batch.answer(command, |to| describe(args, to)),
-            Local::Config => batch.answer(command, |to| self.config(args, to)),
+            Local::Command => batch.answer(command, |to| about::describe(args, to)),
+            Local::Config => batch.answer(command, |to| about::config(self.store(), args, to)),
             Local::Client => self.client(command, args, batch),
             Local::Multi => self.multi(command, batch),
             Local::Exec => self.exec(command, batch),
@@ -286,128 +244,4 @@ impl Session {
             }
         }
     }
-
-    /// CONFIG GET, for tools that ask. What can be set is set in the configuration.
-    fn config(&self, args: Args<'_>, to: &mut Answers) {
-        if !args.get(1).eq_ignore_ascii_case(b"get") || args.len() < 3 {
-            return to.error("ERR only CONFIG GET is known here: the server is configured by its own file");
-        }
-        let mode = match self.store().options().sync_mode.as_str() {
-            "every" => "always",
-            "interval" => "everysec",
-            _ => "no",
-        };
-        let known = [("save", ""), ("appendonly", "yes"), ("appendfsync", mode), ("databases", "1")];
-        let fits = |name: &str| {
-            args.from(2).any(|pattern| super::glob::fits(&pattern.to_ascii_lowercase(), name.as_bytes()))
-        };
-        let found: Vec<_> = known.iter().filter(|(name, _)| fits(name)).collect();
-        to.map(found.len());
-        for (name, value) in found {
-            to.bulk(name.as_bytes());
-            to.bulk(value.as_bytes());
-        }
-    }
-
-    fn multi(&mut self, command: usize, batch: &mut Batch) {
-        if self.transaction.is_some() {
-            return self.refuse(command, "ERR MULTI calls can not be nested", batch);
-        }
-        self.transaction = Some(Transaction::default());
-        batch.answer(command, Answers::ok);
-    }
-
-    fn discard(&mut self, command: usize, batch: &mut Batch) {
-        match self.transaction.take() {
-            Some(_) => {
-                self.watched.clear();
-                batch.answer(command, Answers::ok);
-            }
-            None => batch.answer(command, |to| to.error("ERR DISCARD without MULTI")),
-        }
-    }
-
-    async fn watch(&mut self, command: usize, args: Args<'_>, batch: &mut Batch) {
-        if self.transaction.is_some() {
-            return self.refuse(command, "ERR WATCH inside MULTI is not allowed", batch);
-        }
-        // The versions that count are those after what was asked before.
-        batch.finish().await;
-        let view = self.store().view();
-        for key in args.from(1) {
-            let version = view.get(key).map_or(0, |entry| entry.version);
-            self.watched.push(Check { key: key.into(), condition: Condition::IfVersion(version) });
-        }
-        batch.answer(command, Answers::ok);
-    }
-
-    /// EXEC: all that was queued, in one commit, unless a watched key was changed.
-    fn exec(&mut self, command: usize, batch: &mut Batch) {
-        let checks = std::mem::take(&mut self.watched);
-        let Some(transaction) = self.transaction.take() else {
-            self.watched = checks;
-            return batch.answer(command, |to| to.error("ERR EXEC without MULTI"));
-        };
-        if transaction.spoiled {
-            let text = "EXECABORT Transaction discarded because of previous errors.";
-            return batch.answer(command, |to| to.error(text));
-        }
-        let now = self.store().clock().now_ms();
-        let (mut commands, mut plans) = (Vec::new(), Vec::new());
-        for (queued, args) in &transaction.queued {
-            let (asked, render) = planned(*queued, args.as_args(), now, batch);
-            plans.push((asked.len(), render));
-            commands.extend(asked);
-        }
-        let commit = Commit { checks, commands, keep_going: true };
-        batch.ask(command, Work::Commit(commit), Tell::Exec(plans));
-    }
-}
-
-/// What a queued command asks of the store.
-fn planned(command: usize, args: Args<'_>, now: u64, batch: &Batch) -> (Vec<Command>, Render) {
-    let reader = |run| (vec![Command::Read(batch.reader(run, args))], Render::Read);
-    match COMMANDS[command].kind {
-        Kind::Read(run) => reader(run),
-        Kind::Write(plan) => match plan(args, now) {
-            Ok(planned) => {
-                let render = planned.render;
-                (Planned::into_commands(planned), render)
-            }
-            // It was planned before; only the time is another one.
-            Err(_) => reader(|_, _, to| to.error("ERR the time is over")),
-        },
-        Kind::Session(Local::Ping) if args.len() == 1 => reader(|_, _, to| to.simple("PONG")),
-        Kind::Session(Local::Ping | Local::Echo) => reader(|_, args, to| to.bulk(args.get(1))),
-        Kind::Session(_) => reader(|_, _, to| to.ok()),
-    }
-}
-
-/// COMMAND [COUNT | DOCS | INFO name ...].
-fn describe(args: Args<'_>, to: &mut Answers) {
-    match args.get(1).to_ascii_uppercase().as_slice() {
-        b"" => {
-            to.array(COMMANDS.len());
-            COMMANDS.iter().for_each(|spec| spec.describe(to));
-        }
-        b"COUNT" => to.integer(COMMANDS.len() as i64),
-        b"INFO" => {
-            to.array(args.len() - 2);
-            for name in args.from(2) {
-                match commands::find(name) {
-                    Some(at) => COMMANDS[at].describe(to),
-                    None => to.nil_array(),
-                }
-            }
-        }
-        b"DOCS" => to.map(0),
-        _ => to.error("ERR unknown subcommand of COMMAND"),
-    }
-}
-
-/// As Redis says it, with the beginning of the arguments.
-fn unknown(args: Args<'_>) -> String {
-    let readable = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(128)]).into_owned();
-    let begin: String = args.from(1).take(8).map(|arg| format!("'{}' ", readable(arg))).collect();
-    format!("ERR unknown command '{}', with args beginning with: {begin}", readable(args.get(0)))
 }

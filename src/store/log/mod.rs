@@ -53,7 +53,8 @@ pub(super) fn header(first: u64) -> Vec<u8> {
 pub(super) fn seal(line: &mut Vec<u8>, start: usize) {
     let crc = crc32c::crc32c(&line[start..]);
     line.extend_from_slice(CRC_OPEN);
-    line.extend_from_slice(format!("{crc:08x}").as_bytes());
+    let digit = |place: u32| b"0123456789abcdef"[(crc >> (4 * place) & 15) as usize];
+    line.extend((0..8).rev().map(digit));
     line.extend_from_slice(CRC_CLOSE);
 }
 

@@ -1,7 +1,5 @@
 //! Records as they stand in the file.
 
-use std::sync::Arc;
-
 use super::*;
 use crate::store::change::{Change, Committed};
 use crate::store::value::Value;
@@ -77,7 +75,7 @@ fn other_files_and_versions_are_refused_by_name() {
 fn a_record_in_the_wrong_place_is_a_damage() {
     let mut file = header(1);
     for revision in [1, 2, 4] {
-        encode(&Committed { revision, at: 0, changes: Arc::default() }, &mut file);
+        encode(&Committed { revision, at: 0, changes: Vec::new().into() }, &mut file);
     }
     let found = scan(file.as_slice(), |_| {}).unwrap();
     assert_eq!((found.records, found.last), (2, Some(2)));

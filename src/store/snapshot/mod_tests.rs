@@ -13,7 +13,7 @@ fn a_snapshot_holds_what_was_there_and_not_what_was_over() {
     for number in 0..2_000_u32 {
         let expires_at = if number.is_multiple_of(3) { 1_000 + u64::from(number) } else { 0 };
         let entry = Entry { value: value(number), version: u64::from(number) + 1, expires_at };
-        state.put(&number.to_be_bytes(), entry);
+        state.put(&number.to_be_bytes()[..].into(), entry);
     }
     state.finish(2_001, 10);
     let view = View::new(state, 1_600);

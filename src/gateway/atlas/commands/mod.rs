@@ -1,5 +1,6 @@
 //! The commands of the Redis protocol: one table, and one file for each kind.
 
+pub(super) mod about;
 mod keys;
 mod strings;
 

@@ -1,0 +1,43 @@
+//! What peers are told when a room below fails. One file, no wildcard arm: whoever adds an error decides here
+//! what the caller may know.
+
+use serde_json::json;
+
+use crate::dispatch::MethodError;
+use crate::protocol::ErrorCode;
+use crate::store::{Refusal, StoreError, WatchError};
+
+/// A failure of the store.
+pub(super) fn store(error: &StoreError) -> MethodError {
+    match error {
+        // The reasons name files and devices; those are for the log.
+        StoreError::DiskFull(_) | StoreError::Broken(_) | StoreError::Closed | StoreError::Snapshot(_) => {
+            ErrorCode::StoreUnavailable.into()
+        }
+    }
+}
+
+/// A command that cannot be carried out, and where it stood.
+pub(super) fn refusal(place: &str, refusal: &Refusal) -> MethodError {
+    match refusal {
+        Refusal::KeyLength { .. }
+        | Refusal::ValueLength { .. }
+        | Refusal::CommitLength { .. }
+        | Refusal::NotANumber
+        | Refusal::Overflow => MethodError::invalid([format!("{place}: {refusal}")]),
+        Refusal::Quota { limit } => {
+            MethodError::from(ErrorCode::QuotaExceeded).with_details(&json!({ "limit": limit }))
+        }
+    }
+}
+
+/// A watch that cannot begin.
+pub(super) fn watch(error: &WatchError) -> MethodError {
+    match error {
+        WatchError::TooOld(position) | WatchError::Ahead(position) | WatchError::Lagged(position) => {
+            MethodError::of(ErrorCode::PositionLost, error.to_string())
+                .with_details(&json!({ "position": position.to_string() }))
+        }
+        WatchError::Closed => ErrorCode::StoreUnavailable.into(),
+    }
+}

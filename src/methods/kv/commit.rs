@@ -1,0 +1,114 @@
+//! `kv:commit`: several changes at once, or none.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::super::errors;
+use super::stored;
+use super::values::Encoding;
+use super::write::{Delete, Increment, Set, written};
+use crate::dispatch::{Context, MethodError};
+use crate::store::{Check, Command, Commit, CommitOutcome, Condition, Store};
+
+/// Parameters of `kv:commit`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CommitParams {
+    /// What must hold; otherwise nothing is changed.
+    #[serde(default)]
+    checks: Vec<CheckParams>,
+    /// What to change, in order.
+    operations: Vec<Operation>,
+}
+
+/// Something that must hold.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CheckParams {
+    /// The key.
+    key: String,
+    /// The version that it must have; 0 is no key.
+    version: u64,
+}
+
+/// One change.
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "op", rename_all = "lowercase")]
+enum Operation {
+    /// As `kv:set`.
+    Set(Set),
+    /// As `kv:delete`.
+    Delete(Delete),
+    /// As `kv:increment`.
+    Increment(Increment),
+    /// Changes when a key ends.
+    Expire(Expire),
+    /// Tells whoever watches the key, and stores nothing.
+    Emit(Emit),
+}
+
+/// A change of when a key ends.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Expire {
+    /// The key.
+    key: String,
+    /// Milliseconds from now; without it the key has no end.
+    ttl_ms: Option<u64>,
+}
+
+/// Something to be told.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Emit {
+    /// The key that it is told under.
+    key: String,
+    /// What is told.
+    value: Json,
+}
+
+impl Operation {
+    fn command(self, now_ms: u64) -> Result<Command, String> {
+        match self {
+            Self::Set(set) => set.command(now_ms),
+            Self::Delete(delete) => Ok(delete.command()),
+            Self::Increment(increment) => Ok(increment.command()),
+            Self::Expire(Expire { key, ttl_ms }) => {
+                Ok(Command::Expire { key: stored(&key), at: ttl_ms.map(|ms| now_ms.saturating_add(ms)) })
+            }
+            Self::Emit(Emit { key, value }) => {
+                Ok(Command::Emit { channel: stored(&key), data: Encoding::Json.read(&value)? })
+            }
+        }
+    }
+}
+
+/// Whether it was done, and what each operation gave.
+pub(super) async fn commit(_: Context, store: Store, params: CommitParams) -> Result<Json, MethodError> {
+    let now_ms = store.clock().now_ms();
+    let mut commands = Vec::with_capacity(params.operations.len());
+    for (index, operation) in params.operations.into_iter().enumerate() {
+        let wrong = |text: String| MethodError::invalid([format!("/operations/{index}{text}")]);
+        commands.push(operation.command(now_ms).map_err(wrong)?);
+    }
+    let check = |check: &CheckParams| Check {
+        key: stored(&check.key),
+        condition: Condition::IfVersion(check.version),
+    };
+    let checks = params.checks.iter().map(check).collect();
+    let commit = Commit { checks, commands, keep_going: false };
+    match store.commit(commit).await.map_err(|error| errors::store(&error))? {
+        CommitOutcome::Done { revision, outcomes } => {
+            let results = outcomes.iter().flatten().map(|outcome| written(outcome, "done"));
+            Ok(json!({ "committed": true, "revision": revision, "results": results.collect::<Vec<_>>() }))
+        }
+        CommitOutcome::Conflict { check, version } => {
+            let key = &params.checks[check].key;
+            Ok(json!({ "committed": false, "check": check, "key": key, "version": version }))
+        }
+        CommitOutcome::Refused { command, refusal } => {
+            Err(errors::refusal(&format!("/operations/{command}"), &refusal))
+        }
+    }
+}

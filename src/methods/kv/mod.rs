@@ -1,0 +1,78 @@
+//! `kv:*`: keys and values for applications. They lie under the prefix `kv:` of the store, apart from what the
+//! server keeps there for itself.
+
+mod commit;
+mod read;
+mod values;
+mod watch;
+mod write;
+
+use std::future::Future;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use super::options::KvOptions;
+use crate::dispatch::{Context, MethodError, MethodOptions, RegistryBuilder};
+use crate::store::{Key, Store};
+
+/// Where the keys of applications begin.
+pub(super) const SPACE: &str = "kv:";
+
+/// Notifications about what a session watches.
+pub(super) const CHANGES: &str = "kv:changes";
+pub(super) const ENDED: &str = "kv:ended";
+
+/// Adds methods with the rules of the namespace.
+struct Namespace<'a> {
+    to: &'a mut RegistryBuilder,
+    store: &'a Store,
+    everyone: bool,
+}
+
+impl Namespace<'_> {
+    fn method<P, F, Fut>(&mut self, name: &str, permission: &str, options: MethodOptions, run: F)
+    where
+        P: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Context, Store, P) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Json, MethodError>> + Send + 'static,
+    {
+        let mut options = options.with_schema_of::<P>();
+        if !self.everyone {
+            options.permission = Some(permission.to_owned());
+        }
+        let store = self.store.clone();
+        self.to.built_in(name, options, move |ctx: Context, params: P| run(ctx, store.clone(), params));
+    }
+}
+
+pub(super) fn add(to: &mut RegistryBuilder, store: &Store, options: &KvOptions) {
+    let mut kv = Namespace { to, store, everyone: options.everyone };
+    let about = MethodOptions::described;
+    let watches_max = options.watches_max;
+    kv.method("kv:get", READ, about("Gives the value of a key.").idempotent(), read::get);
+    kv.method("kv:ttl", READ, about("Tells when a key ends.").idempotent(), read::ttl);
+    kv.method("kv:scan", READ, about("Lists keys by their prefix, in order.").idempotent(), read::scan);
+    kv.method("kv:set", WRITE, about("Sets the value of a key."), write::set);
+    kv.method("kv:delete", WRITE, about("Takes a key away."), write::delete);
+    kv.method("kv:increment", WRITE, about("Adds to a whole number."), write::increment);
+    kv.method("kv:commit", WRITE, about("Changes several keys at once, or none."), commit::commit);
+    let text = "Tells every change below a prefix, without a gap.";
+    kv.method("kv:watch", READ, about(text), move |ctx, store, params| {
+        let watching = watch::watch(&ctx, &store, &params, watches_max);
+        async move { watching }
+    });
+    kv.method("kv:unwatch", READ, about("Ends a watch.").idempotent(), |ctx, _, params| {
+        let ended = watch::unwatch(&ctx, &params);
+        async move { Ok(ended) }
+    });
+}
+
+const READ: &str = "kv:read";
+const WRITE: &str = "kv:write";
+
+/// The key of the store for a key of the application.
+fn stored(key: &str) -> Key {
+    [SPACE.as_bytes(), key.as_bytes()].concat().into()
+}

@@ -1,0 +1,92 @@
+//! `kv:get`, `kv:ttl`, `kv:scan`.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::{SPACE, stored, values};
+use crate::dispatch::{Context, MethodError};
+use crate::store::{Page, Store};
+
+/// Entries of a page if nobody says how many, and at most.
+pub(super) const LIMIT: usize = 100;
+pub(super) const LIMIT_MAX: usize = 1_000;
+
+/// Bytes of keys and values in a page. It must fit into a message; one entry alone may be longer.
+const PAGE_BYTES_MAX: usize = 512 * 1024;
+
+/// Parameters of `kv:get` and `kv:ttl`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OneKey {
+    /// The key.
+    key: String,
+}
+
+/// The entry, or null.
+pub(super) async fn get(_: Context, store: Store, params: OneKey) -> Result<Json, MethodError> {
+    let (view, key) = (store.view(), stored(&params.key));
+    Ok(view.get(&key).map_or(Json::Null, |entry| values::entry(&key, entry, view.now_ms(), true)))
+}
+
+/// The time that is left, in milliseconds.
+pub(super) async fn ttl(_: Context, store: Store, params: OneKey) -> Result<Json, MethodError> {
+    let view = store.view();
+    Ok(match view.get(&stored(&params.key)) {
+        None => json!({ "exists": false, "ttlMs": null }),
+        Some(entry) if entry.expires_at == 0 => json!({ "exists": true, "ttlMs": null }),
+        Some(entry) => {
+            json!({ "exists": true, "ttlMs": entry.expires_at.saturating_sub(view.now_ms()) })
+        }
+    })
+}
+
+/// Parameters of `kv:scan`.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Scan {
+    /// What the keys begin with.
+    prefix: String,
+    /// Where to go on, by an earlier answer.
+    cursor: Option<String>,
+    /// The most entries to give, at most 1000.
+    limit: Option<usize>,
+    /// Whether the values are left out.
+    keys_only: bool,
+}
+
+/// A page of entries.
+pub(super) async fn scan(_: Context, store: Store, params: Scan) -> Result<Json, MethodError> {
+    let view = store.view();
+    let start = match &params.cursor {
+        None => Vec::new(),
+        Some(cursor) => URL_SAFE_NO_PAD
+            .decode(cursor)
+            .map_err(|_| MethodError::invalid(["/cursor: is none of an earlier answer"]))?,
+    };
+    let limit = params.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
+    let page = view.page(stored(&params.prefix).as_ref(), &start, limit);
+    let (entries, cursor) = written(page, view.now_ms(), !params.keys_only);
+    Ok(json!({ "entries": entries, "cursor": cursor, "revision": view.revision() }))
+}
+
+/// As much of a page as fits into a message, and where to go on.
+pub(super) fn written(page: Page, now_ms: u64, with_values: bool) -> (Vec<Json>, Option<String>) {
+    let (mut entries, mut bytes, mut next) = (Vec::new(), 0, page.next);
+    for (key, entry) in page.entries {
+        bytes += key.len() + if with_values { entry.value.len() } else { 0 };
+        if bytes > PAGE_BYTES_MAX && !entries.is_empty() {
+            next = Some(key);
+            break;
+        }
+        entries.push(values::entry(&key, &entry, now_ms, with_values));
+    }
+    (entries, next.map(|key| URL_SAFE_NO_PAD.encode(key)))
+}
+
+/// The keys of applications that begin with `prefix`.
+pub(super) fn space(prefix: &str) -> Vec<u8> {
+    [SPACE.as_bytes(), prefix.as_bytes()].concat()
+}

@@ -1,0 +1,109 @@
+//! `kv:set`, `kv:delete`, `kv:increment`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::super::errors;
+use super::stored;
+use super::values::Encoding;
+use crate::dispatch::{Context, MethodError};
+use crate::store::{Command, Condition, Expiry, Outcome, Store};
+
+/// Parameters of `kv:set`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Set {
+    /// The key.
+    key: String,
+    /// The value: any JSON, or a string if `encoding` says so.
+    value: Json,
+    /// How the value is written.
+    #[serde(default)]
+    encoding: Encoding,
+    /// Milliseconds until the key ends; without it the key has no end.
+    ttl_ms: Option<u64>,
+    /// Whether the key ends when it did before.
+    #[serde(default)]
+    keep_ttl: bool,
+    /// Only if the key has this version; 0 is no key.
+    if_version: Option<u64>,
+}
+
+impl Set {
+    pub(super) fn command(self, now_ms: u64) -> Result<Command, String> {
+        let value = self.encoding.read(&self.value).map_err(|text| format!("/value: {text}"))?;
+        let expiry = match (self.ttl_ms, self.keep_ttl) {
+            (Some(_), true) => return Err("/keepTtl: contradicts ttlMs".to_owned()),
+            (Some(0), _) => return Err("/ttlMs: must be more than 0".to_owned()),
+            (Some(ms), false) => Expiry::At(now_ms.saturating_add(ms)),
+            (None, true) => Expiry::Keep,
+            (None, false) => Expiry::Never,
+        };
+        let condition = self.if_version.map_or(Condition::Always, Condition::IfVersion);
+        Ok(Command::Set { key: stored(&self.key), value, condition, expiry })
+    }
+}
+
+/// Whether it was done, and the version that the key has.
+pub(super) async fn set(_: Context, store: Store, params: Set) -> Result<Json, MethodError> {
+    let command = params.command(store.clock().now_ms()).map_err(|text| MethodError::invalid([text]))?;
+    run(&store, command).await.map(|outcome| written(&outcome, "done"))
+}
+
+/// Parameters of `kv:delete`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Delete {
+    /// The key.
+    key: String,
+    /// Only if the key has this version.
+    if_version: Option<u64>,
+}
+
+impl Delete {
+    pub(super) fn command(self) -> Command {
+        let condition = self.if_version.map_or(Condition::Always, Condition::IfVersion);
+        Command::Delete { key: stored(&self.key), condition }
+    }
+}
+
+/// Whether the key was there and is gone.
+pub(super) async fn delete(_: Context, store: Store, params: Delete) -> Result<Json, MethodError> {
+    run(&store, params.command()).await.map(|outcome| written(&outcome, "deleted"))
+}
+
+/// Parameters of `kv:increment`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Increment {
+    /// The key.
+    key: String,
+    /// What to add, 1 if nothing is said.
+    by: Option<i64>,
+}
+
+impl Increment {
+    pub(super) fn command(self) -> Command {
+        Command::Increment { key: stored(&self.key), by: self.by.unwrap_or(1), json: true }
+    }
+}
+
+/// The sum.
+pub(super) async fn increment(_: Context, store: Store, params: Increment) -> Result<Json, MethodError> {
+    run(&store, params.command()).await.map(|outcome| written(&outcome, "done"))
+}
+
+async fn run(store: &Store, command: Command) -> Result<Outcome, MethodError> {
+    let outcome = store.run(command).await.map_err(|error| errors::store(&error))?;
+    outcome.map_err(|refusal| errors::refusal("payload", &refusal))
+}
+
+/// An outcome as peers see it.
+pub(super) fn written(outcome: &Outcome, done_is: &str) -> Json {
+    match outcome {
+        Outcome::Written { done, version, .. } => json!({ done_is: done, "version": version }),
+        Outcome::Number(number) => json!({ "value": number }),
+        Outcome::Read(_) => Json::Null,
+    }
+}

@@ -1,10 +1,13 @@
 //! The command line: one file for each subcommand, whose doc comment is its help.
 
+mod aof;
 mod atlas;
+mod backup;
 mod call;
 mod check_config;
 mod completions;
 mod default_config;
+mod kv;
 mod serve;
 mod signals;
 mod version;
@@ -30,6 +33,9 @@ pub struct Cli {
 enum Command {
     Serve(serve::ServeArgs),
     Atlas(atlas::AtlasArgs),
+    Kv(kv::KvArgs),
+    Aof(aof::AofArgs),
+    Backup(backup::BackupArgs),
     CheckConfig(check_config::CheckConfigArgs),
     DefaultConfig(default_config::DefaultConfigArgs),
     Call(call::CallArgs),
@@ -44,6 +50,9 @@ pub fn main() -> ExitCode {
         None => serve::run(cli.playground, serve::Profile::Playground),
         Some(Command::Serve(args)) => serve::run(args, serve::Profile::Production),
         Some(Command::Atlas(args)) => atlas::run(args),
+        Some(Command::Kv(args)) => kv::run(&args),
+        Some(Command::Aof(args)) => aof::run(&args),
+        Some(Command::Backup(args)) => backup::run(&args),
         Some(Command::CheckConfig(args)) => check_config::run(&args),
         Some(Command::DefaultConfig(args)) => default_config::run(&args),
         Some(Command::Call(args)) => call::run(&args),

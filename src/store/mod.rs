@@ -28,6 +28,7 @@ mod shared;
 mod snapshot;
 mod snapshots;
 mod state;
+pub mod tools;
 mod value;
 mod watch;
 mod watches;

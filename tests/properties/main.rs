@@ -3,6 +3,7 @@
 
 mod store_faults;
 mod store_model;
+mod store_tools;
 mod store_watches;
 mod wishes;
 

@@ -4,11 +4,11 @@
 TEST := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo "nextest run" || echo test)
 NPM := client-js/node_modules/.package-lock.json
 
-.PHONY: test check fmt clippy docs test-rust test-client client audit fuzz bench
+.PHONY: test check fmt clippy docs test-rust test-client test-redis client fuzz bench soak
 
-test: test-rust test-client
+test: test-rust test-client test-redis
 
-check: fmt clippy docs test-rust doctest test-client
+check: fmt clippy docs test-rust doctest test-client test-redis
 
 fmt:
 	cargo fmt --all --check
@@ -38,6 +38,15 @@ browser:
 	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium; } || \
 	  echo "no Chromium found: install one or set CHROMIUM to its path to run the browser's tests"
+
+# The port of the store against redis-py, and Debian's redis-cli and redis-benchmark.
+test-redis:
+	cargo build
+	tests/redis/run.sh
+
+# More of what chance decides: a thousand kills and power cuts.
+soak:
+	HELIOS_RUNS=1000 cargo test --features testing --test properties
 
 $(NPM): client-js/package.json client-js/package-lock.json
 	cd client-js && npm ci

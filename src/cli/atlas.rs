@@ -73,9 +73,9 @@ pub(super) fn run(args: AtlasArgs) -> anyhow::Result<ExitCode> {
         let Some(port) = AtlasPort::open(&store, &config.atlas)? else {
             bail!("atlas.listen is empty: there is no port to serve");
         };
-        eprintln!("ATLAS {} is ready.", env!("CARGO_PKG_VERSION"));
-        eprintln!("  Port  {}", port.address());
-        eprintln!("  Try   redis-cli -p {} SET hello world", port.address().port());
+        say!("ATLAS {} is ready.", env!("CARGO_PKG_VERSION"));
+        say!("  Port  {}", port.address());
+        say!("  Try   redis-cli -p {} SET hello world", port.address().port());
         tracing::info!(signal = signals.next().await, "stopping");
         drop(port);
         store.close().await.context("the store was not closed in order")?;

@@ -1,5 +1,14 @@
 //! The command line: one file for each subcommand, whose doc comment is its help.
 
+/// Tells people something. Whoever has closed the other end of standard error is not told, and that is no
+/// reason to stop.
+macro_rules! say {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($part)*);
+    }};
+}
+
 mod aof;
 mod atlas;
 mod backup;

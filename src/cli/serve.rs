@@ -118,18 +118,18 @@ async fn work(server: Running, signals: &mut Signals) -> ExitCode {
 /// Says where everything is, to people; logs say it to machines.
 fn announce(server: &Running, playground: bool, demo: bool) {
     let http = server.http_url();
-    eprintln!("Helios {} is ready.", env!("CARGO_PKG_VERSION"));
+    say!("Helios {} is ready.", env!("CARGO_PKG_VERSION"));
     if playground {
-        eprintln!("  Playground  {http}/");
+        say!("  Playground  {http}/");
     }
-    eprintln!("  WebSocket   {}", server.ws_url());
-    eprintln!("  Client      {http}/helios.js");
+    say!("  WebSocket   {}", server.ws_url());
+    say!("  Client      {http}/helios.js");
     if let Some(address) = server.atlas_address() {
-        eprintln!("  Store       redis://{address}");
+        say!("  Store       redis://{address}");
     }
-    eprintln!("  Health      {http}/health  {http}/ready  {http}/metrics");
+    say!("  Health      {http}/health  {http}/ready  {http}/metrics");
     if demo {
-        eprintln!("  Try         helios call demo:echo '{{\"hello\":\"world\"}}' --url {}", server.ws_url());
+        say!("  Try         helios call demo:echo '{{\"hello\":\"world\"}}' --url {}", server.ws_url());
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the server does, asked the way a peer would: over real sockets, HTTP and the command line.
 
 mod atlas_lines;
+mod atlas_port;
 mod callbacks;
 mod cli;
+mod cli_store;
 mod conformance;
 mod connections;
 mod drain;

@@ -9,7 +9,7 @@ use helios::peer::{ConnectError, Peer, PeerOptions};
 use helios::testing::TestServer;
 use serde_json::json;
 
-fn files(name: &str) -> (PathBuf, PathBuf) {
+pub(crate) fn files(name: &str) -> (PathBuf, PathBuf) {
     let made =
         rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
     let path = |kind: &str| {

@@ -289,3 +289,33 @@ fn what_waits_when_the_store_is_closed_is_answered() {
     assert_eq!(block_on(store.snapshot()), Err(StoreError::Closed));
     assert!(store.watch(b"", None).is_err());
 }
+
+#[test]
+fn in_the_mode_interval_a_power_cut_costs_no_more_than_the_interval() {
+    let interval = Duration::from_millis(60);
+    // How late a thread may be on a busy machine.
+    let late = Duration::from_millis(300);
+    for seed in crate::seeds(5) {
+        println!("seed {seed}");
+        let disk = MemoryDisk::new(seed);
+        let options = StoreOptions {
+            sync_mode: SyncMode::Interval,
+            sync_interval: helios::base::Span::millis(interval.as_millis() as u64),
+            ..options()
+        };
+        let store = Store::open(&options, seams(&disk)).unwrap();
+        let begin = Instant::now();
+        let mut answered = Vec::new();
+        while begin.elapsed() < Duration::from_millis(600) {
+            set(&store, "n", &answered.len().to_string()).unwrap();
+            answered.push(begin.elapsed());
+        }
+        let cut = begin.elapsed();
+        let after = disk.after_power_cut();
+        drop(store);
+        let store = open(&after).unwrap();
+        let kept: usize = get(&store, "n").map_or(0, |text| text.parse::<usize>().unwrap() + 1);
+        let owed = answered.iter().filter(|at| **at + interval + late < cut).count();
+        assert!(kept >= owed && owed > 0, "seed {seed}: {kept} of {} kept, {owed} owed", answered.len());
+    }
+}

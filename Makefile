@@ -62,3 +62,4 @@ fuzz:
 
 bench:
 	cargo bench --bench codecs
+	cargo bench --bench store

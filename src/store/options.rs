@@ -24,6 +24,9 @@ pub struct StoreOptions {
     pub snapshot_interval_cmds: u64,
     /// A snapshot is written after this much log; 0B switches it off.
     pub snapshot_log_bytes: ByteSize,
+    /// The least time between two snapshots that nobody asked for. Ten times as long as the last one took is
+    /// always waited.
+    pub snapshot_pause: Span,
     /// The log goes on in a new file after this size.
     pub segment_bytes: ByteSize,
     /// The longest key.
@@ -77,6 +80,7 @@ impl Default for StoreOptions {
             snapshot_interval_time: Span::secs(300),
             snapshot_interval_cmds: 10_000,
             snapshot_log_bytes: ByteSize::mib(256),
+            snapshot_pause: Span::secs(10),
             segment_bytes: ByteSize::mib(64),
             key_bytes_max: ByteSize::kib(4),
             value_bytes_max: ByteSize::mib(16),

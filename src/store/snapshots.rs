@@ -17,9 +17,8 @@ use super::snapshot;
 use super::state::View;
 use super::writer::Writer;
 
-/// Between two snapshots that nobody asked for lies at least this time, and this many times what the last one
-/// took: writing them may not become the main work.
-const PAUSE_MIN: Duration = Duration::from_secs(10);
+/// Between two snapshots that nobody asked for lies this many times what the last one took: writing them may
+/// not become the main work.
 const PAUSE_FACTOR: u32 = 10;
 
 /// What the writer knows about snapshots.
@@ -88,7 +87,7 @@ impl Writer {
     fn snapshot_is_due(&self) -> bool {
         let (options, snapshots) = (&self.options, &self.snapshots);
         let since = snapshots.began.elapsed();
-        if snapshots.commits == 0 || since < PAUSE_MIN.max(snapshots.took * PAUSE_FACTOR) {
+        if snapshots.commits == 0 || since < options.snapshot_pause.get().max(snapshots.took * PAUSE_FACTOR) {
             return false;
         }
         let time = options.snapshot_interval_time;

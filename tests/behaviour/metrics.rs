@@ -165,3 +165,46 @@ async fn the_page_can_be_switched_off() {
     let server = TestServer::start_with(|config| config.telemetry.metrics = false, |builder| builder);
     assert_eq!(get(&server, "/metrics").await.0, 404);
 }
+
+#[tokio::test]
+async fn every_metric_of_the_store_moves() {
+    let server = TestServer::start_with(
+        |config| {
+            config.atlas.listen = "127.0.0.1:0".into();
+            config.store.value_bytes_max = ByteSize(100);
+        },
+        |builder| builder,
+    );
+    let mut peer = server.peer().await;
+    peer.request("kv:watch", &json!({})).await.unwrap();
+    peer.request("kv:set", &json!({"key": "a", "value": 1, "ttlMs": 1})).await.unwrap();
+    peer.request("kv:set", &json!({"key": "b", "value": 1})).await.unwrap();
+    peer.request("kv:set", &json!({"key": "b", "value": "x".repeat(200)})).await.unwrap_err();
+    let mut port = tokio::net::TcpStream::connect(server.atlas_address().unwrap()).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut port, b"GET kv:b\r\nGET\r\n").await.unwrap();
+    tokio::io::AsyncReadExt::read_exact(&mut port, &mut [0; 10]).await.unwrap();
+    server.store().snapshot().await.unwrap();
+    let atlas = &server.metrics().atlas;
+    until("it is measured", || atlas.expired_keys.get() == 1 && atlas.watches.get() == 1).await;
+    let page = page(&server).await;
+    for name in [
+        "atlas_aof_bytes_total",
+        "atlas_aof_size_bytes",
+        "atlas_snapshot_duration_seconds_count",
+        "atlas_store_keys",
+        "atlas_store_bytes",
+        r#"atlas_commands_total{cmd="get",result="ok"}"#,
+        r#"atlas_commands_total{cmd="get",result="error"}"#,
+        r#"atlas_command_duration_seconds_count{cmd="get"}"#,
+        "atlas_fsync_duration_seconds_count",
+        "atlas_commits_total",
+        "atlas_expired_keys_total",
+        "atlas_recovery_seconds",
+        "atlas_connections",
+        r#"atlas_refused_total{limit="value"}"#,
+        "atlas_writable",
+        "atlas_watches",
+    ] {
+        assert!(page.get(name).is_some_and(|value| *value > 0.0), "{name}: {:?}", page.get(name));
+    }
+}

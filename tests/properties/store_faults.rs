@@ -319,3 +319,33 @@ fn in_the_mode_interval_a_power_cut_costs_no_more_than_the_interval() {
         assert!(kept >= owed && owed > 0, "seed {seed}: {kept} of {} kept, {owed} owed", answered.len());
     }
 }
+
+#[test]
+fn snapshots_come_by_time_by_commits_and_by_size() {
+    use helios::base::Span;
+    let never = StoreOptions {
+        snapshot_pause: Span::millis(0),
+        snapshot_interval_time: Span::millis(0),
+        snapshot_interval_cmds: 0,
+        snapshot_log_bytes: ByteSize(0),
+        ..options()
+    };
+    let by_time = StoreOptions { snapshot_interval_time: Span::millis(20), ..never.clone() };
+    let by_commits = StoreOptions { snapshot_interval_cmds: 5, ..never.clone() };
+    let by_size = StoreOptions { snapshot_log_bytes: ByteSize(400), ..never.clone() };
+    for options in [by_time, by_commits, by_size] {
+        let disk = MemoryDisk::new(1);
+        let store = Store::open(&options, seams(&disk)).unwrap();
+        let begin = Instant::now();
+        let mut written = 0;
+        while store.last_snapshot().1 == 0 {
+            assert!(begin.elapsed() < Duration::from_secs(20), "a snapshot comes: {options:?}");
+            set(&store, "a", &written.to_string()).unwrap();
+            written += 1;
+        }
+    }
+    let disk = MemoryDisk::new(1);
+    let store = Store::open(&never, seams(&disk)).unwrap();
+    (0..200).for_each(|number| set(&store, "a", &number.to_string()).unwrap());
+    assert_eq!(store.last_snapshot().1, 0, "switched off");
+}

@@ -23,6 +23,7 @@ pub(super) fn refusal(place: &str, refusal: &Refusal) -> MethodError {
         Refusal::KeyLength { .. }
         | Refusal::ValueLength { .. }
         | Refusal::CommitLength { .. }
+        | Refusal::CommitBytes { .. }
         | Refusal::NotANumber
         | Refusal::Overflow => MethodError::invalid([format!("{place}: {refusal}")]),
         Refusal::Quota { limit } => {

@@ -3,12 +3,12 @@
 use std::fmt;
 
 use super::state::View;
-use super::value::{Entry, Key, Value};
+use super::value::{Key, Value};
 
 /// One wish. Times are absolute, so that carrying it out needs no clock.
 #[derive(Debug)]
 pub enum Command {
-    /// Sets a value. Gives [`Outcome::Written`].
+    /// Sets a value. Gives [`super::Outcome::Written`].
     Set {
         /// The key.
         key: Key,
@@ -19,21 +19,21 @@ pub enum Command {
         /// When the key ends.
         expiry: Expiry,
     },
-    /// Takes a key away. Gives [`Outcome::Written`].
+    /// Takes a key away. Gives [`super::Outcome::Written`].
     Delete {
         /// The key.
         key: Key,
         /// When to do it at all.
         condition: Condition,
     },
-    /// Changes when a key ends. Gives [`Outcome::Written`], done if the key was there.
+    /// Changes when a key ends. Gives [`super::Outcome::Written`], done if the key was there.
     Expire {
         /// The key.
         key: Key,
         /// When it ends, in milliseconds since the Unix epoch; `None` is never.
         at: Option<u64>,
     },
-    /// Adds to a whole number; a missing key counts as 0. Gives [`Outcome::Number`].
+    /// Adds to a whole number; a missing key counts as 0. Gives [`super::Outcome::Number`].
     Increment {
         /// The key.
         key: Key,
@@ -42,23 +42,23 @@ pub enum Command {
         /// Whether a new number is JSON; otherwise it is text.
         json: bool,
     },
-    /// Adds bytes at the end; a missing key counts as empty. Gives [`Outcome::Number`], the new length.
+    /// Adds bytes at the end; a missing key counts as empty. Gives [`super::Outcome::Number`], the new length.
     Append {
         /// The key.
         key: Key,
         /// What to add.
         tail: Vec<u8>,
     },
-    /// Takes all keys away. Gives [`Outcome::Number`], how many there were.
+    /// Takes all keys away. Gives [`super::Outcome::Number`], how many there were.
     Clear,
-    /// Tells whoever watches the channel. Gives [`Outcome::Written`].
+    /// Tells whoever watches the channel. Gives [`super::Outcome::Written`].
     Emit {
         /// The channel.
         channel: Key,
         /// What they are told.
         data: Value,
     },
-    /// Looks at the state between the commands before and after. Gives [`Outcome::Read`].
+    /// Looks at the state between the commands before and after. Gives [`super::Outcome::Read`].
     Read(Reader),
 }
 
@@ -117,100 +117,6 @@ pub enum Work {
     Commit(Commit),
 }
 
-/// What a command has given.
-#[derive(Debug)]
-pub enum Outcome {
-    /// A key was written, or its condition did not hold.
-    Written {
-        /// Whether it was done.
-        done: bool,
-        /// The version that the key has now; 0 if there is no such key.
-        version: u64,
-        /// What was there before.
-        previous: Option<Entry>,
-    },
-    /// A number or a length.
-    Number(i64),
-    /// What a reader has written.
-    Read(Vec<u8>),
-}
-
-/// What a commit of several commands has given.
-#[derive(Debug)]
-pub enum CommitOutcome {
-    /// It happened.
-    Done {
-        /// Its revision; that of the last commit if nothing changed.
-        revision: u64,
-        /// What each command has given.
-        outcomes: Vec<Result<Outcome, Refusal>>,
-    },
-    /// A check did not hold; nothing happened.
-    Conflict {
-        /// Which one, counted from 0.
-        check: usize,
-        /// The version that its key has; 0 if there is no such key.
-        version: u64,
-    },
-    /// A command was refused; nothing happened.
-    Refused {
-        /// Which one, counted from 0.
-        command: usize,
-        /// Why.
-        refusal: Refusal,
-    },
-}
-
-/// What some work has given.
-#[derive(Debug)]
-pub enum Done {
-    /// Of one command.
-    One(Result<Outcome, Refusal>),
-    /// Of several at once.
-    Commit(CommitOutcome),
-}
-
-/// Why a command cannot be carried out, whoever asks.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Refusal {
-    /// The key is too long.
-    #[error("a key has at most {limit} bytes, not {bytes}")]
-    KeyLength {
-        /// How long it is.
-        bytes: usize,
-        /// How long it may be.
-        limit: usize,
-    },
-    /// The value is too long.
-    #[error("a value has at most {limit} bytes, not {bytes}")]
-    ValueLength {
-        /// How long it is.
-        bytes: usize,
-        /// How long it may be.
-        limit: usize,
-    },
-    /// All values together would be too much.
-    #[error("the store may hold {limit} bytes of keys and values")]
-    Quota {
-        /// How much it may hold.
-        limit: usize,
-    },
-    /// The commit is too long.
-    #[error("a commit has at most {limit} commands, not {commands}")]
-    CommitLength {
-        /// How many there are.
-        commands: usize,
-        /// How many there may be.
-        limit: usize,
-    },
-    /// The value is no whole number.
-    #[error("the value is not a whole number between -2^63 and 2^63-1")]
-    NotANumber,
-    /// The sum is too large.
-    #[error("the sum is not between -2^63 and 2^63-1")]
-    Overflow,
-}
-
 /// Looks at a version of the store and writes down what it has seen.
 pub struct Reader(Box<ReadFn>);
 
@@ -222,8 +128,13 @@ impl Reader {
         Self(Box::new(read))
     }
 
+    /// What it has seen; nothing if it panics, which must not take the store along.
     pub(super) fn read(self, view: &View) -> Vec<u8> {
-        (self.0)(view)
+        let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (self.0)(view)));
+        read.unwrap_or_else(|_| {
+            tracing::error!("a reader of the store panicked");
+            Vec::new()
+        })
     }
 }
 
@@ -232,6 +143,9 @@ impl fmt::Debug for Reader {
         f.write_str("Reader")
     }
 }
+
+/// Bytes of values that count as one more command in the queue.
+const WEIGHT_BYTES: usize = 16 * 1024;
 
 impl Condition {
     /// Whether it holds for a key of this version; 0 means that there is none.
@@ -276,6 +190,21 @@ impl Command {
 }
 
 impl Work {
+    /// How much room it takes in the queue: once, and once more for every 16 KiB of values.
+    pub(super) fn weight(&self) -> usize {
+        let bytes = |command: &Command| match command {
+            Command::Set { value, .. } | Command::Emit { data: value, .. } => value.len(),
+            Command::Append { tail, .. } => tail.len(),
+            _ => 0,
+        };
+        match self {
+            Self::One(command) => 1 + bytes(command) / WEIGHT_BYTES,
+            Self::Commit(commit) => {
+                commit.commands.len() + commit.commands.iter().map(bytes).sum::<usize>() / WEIGHT_BYTES
+            }
+        }
+    }
+
     /// Whether it only looks.
     pub(super) fn is_read(&self) -> bool {
         match self {

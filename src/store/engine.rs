@@ -2,10 +2,9 @@
 //! changes on every machine and in every test.
 
 use super::change::{Change, Changed, Committed};
-use super::command::{
-    Check, Command, Commit, CommitOutcome, Condition, Done, Expiry, Outcome, Refusal, Work,
-};
+use super::command::{Check, Command, Commit, Condition, Expiry, Work};
 use super::limits::Limits;
+use super::outcome::{CommitOutcome, Done, Outcome, Refusal};
 use super::state::{State, View};
 use super::value::{Entry, Key, Value};
 
@@ -19,11 +18,13 @@ pub(super) struct Engine {
     limits: Limits,
     /// Changes of the commit that is being made.
     pending: Vec<Change>,
+    /// Roughly their bytes.
+    pending_bytes: usize,
 }
 
 impl Engine {
     pub(super) fn new(state: State, limits: Limits) -> Self {
-        Self { state, limits, pending: Vec::new() }
+        Self { state, limits, pending: Vec::new(), pending_bytes: 0 }
     }
 
     /// Carries out some work at a time. Gives its result, and the commit if anything changed.
@@ -54,6 +55,7 @@ impl Engine {
 
     /// A commit of what is pending.
     fn seal(&mut self, at: u64) -> Option<Committed> {
+        self.pending_bytes = 0;
         if self.pending.is_empty() {
             return None;
         }
@@ -86,14 +88,18 @@ impl Engine {
         let before = self.state.clone();
         let mut outcomes = Vec::with_capacity(commands);
         for (index, command) in commit.commands.into_iter().enumerate() {
-            match self.command(command, at) {
-                Err(refusal) if !commit.keep_going => {
-                    self.pending.clear();
-                    self.state = before;
-                    return (CommitOutcome::Refused { command: index, refusal }, None);
+            let outcome = self.command(command, at);
+            let refusal = match (outcome, self.limits.check_commit(self.pending_bytes)) {
+                (_, Err(refusal)) => refusal,
+                (Err(refusal), Ok(())) if !commit.keep_going => refusal,
+                (outcome, Ok(())) => {
+                    outcomes.push(outcome);
+                    continue;
                 }
-                outcome => outcomes.push(outcome),
-            }
+            };
+            self.pending.clear();
+            (self.state, self.pending_bytes) = (before, 0);
+            return (CommitOutcome::Refused { command: index, refusal }, None);
         }
         let committed = self.seal(at);
         (CommitOutcome::Done { revision: self.state.revision, outcomes }, committed)
@@ -134,14 +140,19 @@ impl Engine {
     fn change(&mut self, change: Change) {
         let version = self.next();
         self.state.change(&change, version);
-        self.pending.push(change);
+        self.push(change);
     }
 
     /// Puts a value over what was found.
     fn put(&mut self, key: Key, value: Value, expires_at: u64, found: &Found) {
         let entry = Entry { value: value.clone(), version: self.next(), expires_at };
         self.state.put_over(&key, entry, found.there.as_ref());
-        self.pending.push(Change::Put { key, value, expires_at });
+        self.push(Change::Put { key, value, expires_at });
+    }
+
+    fn push(&mut self, change: Change) {
+        self.pending_bytes += change.bytes();
+        self.pending.push(change);
     }
 
     fn set(

@@ -25,6 +25,14 @@ pub enum StoreError {
 /// Why the store did not open.
 #[derive(Debug, Error)]
 pub enum OpenError {
+    /// The options are wrong.
+    #[error("store.{key}: {text}")]
+    Options {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it.
+        text: String,
+    },
     /// Another process works with the directory.
     #[error("{} is in use by another process", .0.display())]
     Locked(PathBuf),

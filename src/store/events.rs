@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use super::command::{CommitOutcome, Done, Refusal};
+use super::outcome::{CommitOutcome, Done, Refusal};
 use super::recovery::Recovered;
 use crate::telemetry::Metrics;
 
@@ -54,7 +54,7 @@ pub(super) fn refused(metrics: &Metrics, done: &Done) {
         Refusal::KeyLength { .. } => "key",
         Refusal::ValueLength { .. } => "value",
         Refusal::Quota { .. } => "quota",
-        Refusal::CommitLength { .. } => "commit",
+        Refusal::CommitLength { .. } | Refusal::CommitBytes { .. } => "commit",
         Refusal::NotANumber | Refusal::Overflow => return,
     };
     metrics.atlas.refused.with_label_values(&[limit]).inc();

@@ -1,7 +1,7 @@
 //! The log while it is written: the last segment, and what happens when the disk does not play along.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::{self, AppendFile, Disk};
@@ -20,8 +20,10 @@ pub(super) struct Journal {
     file: Box<dyn AppendFile>,
     /// Bytes of each segment that hold whole records that count.
     lengths: Vec<u64>,
-    /// Whether something was written since the last flush.
-    unsynced: bool,
+    /// Bytes of the last segment that are known to be on the disk.
+    synced: u64,
+    /// Whether a write or a flush has failed: nothing is tried again then.
+    broken: bool,
     /// Bytes written since the last snapshot began.
     since_snapshot: u64,
 }
@@ -62,7 +64,8 @@ impl Journal {
         file.sync().map_err(io("flushed"))?;
         disk::sync_parent(&*disk, &path).map_err(io("flushed"))?;
         let since_snapshot = lengths.iter().sum();
-        let journal = Self { disk, directory, manifest, file, lengths, unsynced: false, since_snapshot };
+        let (synced, broken) = (lengths.last().copied().unwrap_or(0), false);
+        let journal = Self { disk, directory, manifest, file, lengths, synced, broken, since_snapshot };
         journal.write_manifest().map_err(OpenError::io(&journal.directory, "written to"))?;
         journal.remove_leftovers();
         Ok(journal)
@@ -70,27 +73,43 @@ impl Journal {
 
     /// Writes records at the end. They count once this returns.
     pub(super) fn append(&mut self, records: &[u8]) -> Result<(), JournalError> {
-        match self.file.append(records) {
-            Ok(()) => {
-                self.grow(records.len());
-                self.unsynced = true;
-                Ok(())
-            }
-            Err(error) => match (is_full(&error), self.file.truncate(self.segment_bytes())) {
-                (true, Ok(())) => Err(JournalError::Full(error)),
-                _ => Err(JournalError::Broken(error)),
-            },
+        self.check()?;
+        let Err(error) = self.file.append(records) else {
+            self.grow(records.len());
+            return Ok(());
+        };
+        match (is_full(&error), self.file.truncate(self.segment_bytes())) {
+            (true, Ok(())) => Err(JournalError::Full(error)),
+            _ => Err(self.fail(error)),
         }
     }
 
     /// Returns once all records are on the disk.
     pub(super) fn sync(&mut self) -> Result<(), JournalError> {
-        if self.unsynced {
+        self.check()?;
+        if self.synced < self.segment_bytes() {
             // Never tried again: after a failure the system may say yes without having written.
-            self.file.sync().map_err(JournalError::Broken)?;
-            self.unsynced = false;
+            self.file.sync().map_err(|error| self.fail(error))?;
+            self.synced = self.segment_bytes();
         }
         Ok(())
+    }
+
+    /// After a failed flush: cuts what was not answered, as well as the disk still allows, so that the next
+    /// start does not find it in memory and take it for written.
+    pub(super) fn forget_unsynced(&mut self) {
+        if let Err(error) = self.file.truncate(self.synced) {
+            tracing::warn!(%error, "what was not flushed could not be cut");
+        }
+    }
+
+    fn check(&self) -> Result<(), JournalError> {
+        if self.broken { Err(JournalError::Broken(io::Error::other("it failed before"))) } else { Ok(()) }
+    }
+
+    fn fail(&mut self, error: io::Error) -> JournalError {
+        self.broken = true;
+        JournalError::Broken(error)
     }
 
     /// Bytes of the last segment.
@@ -120,33 +139,48 @@ impl Journal {
         self.manifest.epoch
     }
 
-    /// Goes on in a new segment whose first record is `first`. After an error the old one is still in use.
+    /// Goes on in a new segment whose first record is `first`. If there is no space, the old one is still in
+    /// use.
     pub(super) fn rotate(&mut self, first: u64) -> Result<(), JournalError> {
         self.sync()?;
         if self.manifest.segments.last() == Some(&first) {
             return Ok(());
         }
-        let (file, length) = self.new_segment(first).map_err(JournalError::Full)?;
-        self.manifest.segments.push(first);
-        if let Err(error) = self.write_manifest() {
-            self.manifest.segments.pop();
-            return Err(JournalError::Full(error));
-        }
-        self.file = file;
+        let mut manifest = self.manifest.clone();
+        manifest.segments.push(first);
+        let path = log::segment_path(&self.directory, first);
+        let prepared = self.new_segment(&path, first).and_then(|made| {
+            manifest.prepare(&*self.disk, &self.directory)?;
+            Ok(made)
+        });
+        let (file, length) = match prepared {
+            Ok(made) => made,
+            Err(error) => {
+                // A segment that nothing names would only confuse; if it stays, the next start takes it away.
+                let _ = self.disk.remove(&path);
+                return Err(JournalError::Full(error));
+            }
+        };
+        Manifest::put(&*self.disk, &self.directory).map_err(|error| self.fail(error))?;
+        (self.manifest, self.file, self.synced) = (manifest, file, length);
         self.lengths.push(length);
         Ok(())
     }
 
-    fn new_segment(&self, first: u64) -> io::Result<(Box<dyn AppendFile>, u64)> {
-        let path = log::segment_path(&self.directory, first);
-        let mut file = self.disk.append(&path)?;
+    fn new_segment(&self, path: &Path, first: u64) -> io::Result<(Box<dyn AppendFile>, u64)> {
+        let mut file = self.disk.append(path)?;
         // What an earlier try has left.
         file.truncate(0)?;
         let header = log::header(first);
         file.append(&header)?;
         file.sync()?;
-        disk::sync_parent(&*self.disk, &path)?;
+        disk::sync_parent(&*self.disk, path)?;
         Ok((file, header.len() as u64))
+    }
+
+    /// The newest snapshot that counts.
+    pub(super) fn last_snapshot(&self) -> Option<u64> {
+        self.manifest.snapshots.first().copied()
     }
 
     /// Says that a snapshot is about to be written.
@@ -157,6 +191,8 @@ impl Journal {
     /// Counts on a snapshot that was proven, and takes away what it and the one before make superfluous.
     pub(super) fn snapshot_done(&mut self, revision: u64) -> io::Result<()> {
         let before = self.manifest.clone();
+        // The same one again is no second one.
+        self.manifest.snapshots.retain(|known| *known != revision);
         self.manifest.snapshots.insert(0, revision);
         self.manifest.snapshots.truncate(2);
         // With one snapshot alone the log must go back to the beginning, in case that one is damaged.
@@ -173,27 +209,33 @@ impl Journal {
         Ok(())
     }
 
-    /// After the disk was full: opens the segment anew, reads every record in it, and writes one that means
-    /// nothing to see whether there is space.
-    pub(super) fn reopen(&mut self, probe: &[u8]) -> io::Result<()> {
+    /// After the disk was full: opens the segment anew, writes a record that means nothing to see whether there
+    /// is space, and reads every record in it.
+    pub(super) fn reopen(&mut self, probe: &[u8]) -> Result<(), JournalError> {
+        self.check()?;
         let first = *self.manifest.segments.last().unwrap_or(&1);
         let path = log::segment_path(&self.directory, first);
-        let mut file = self.disk.append(&path)?;
         let length = self.segment_bytes();
-        if file.length()? != length {
-            file.truncate(length)?;
+        let mut file = self.disk.append(&path).map_err(|error| self.fail(error))?;
+        if file.length().is_ok_and(|on_disk| on_disk != length) {
+            file.truncate(length).map_err(|error| self.fail(error))?;
         }
-        file.sync()?;
-        let scan = log::scan(self.disk.open(&path)?, |_| {})?;
-        if scan.damage.is_some() || scan.good_bytes != length {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the log is not as it was written"));
+        if let Err(error) = file.append(probe) {
+            return match (is_full(&error), file.truncate(length)) {
+                (true, Ok(())) => Err(JournalError::Full(error)),
+                _ => Err(self.fail(error)),
+            };
         }
-        if let Err(error) = file.append(probe).and_then(|()| file.sync()) {
-            file.truncate(length)?;
-            return Err(error);
+        file.sync().map_err(|error| self.fail(error))?;
+        let scanned = self.disk.open(&path).and_then(|file| log::scan(file, |_| {}));
+        let scan = scanned.map_err(|error| self.fail(error))?;
+        if scan.damage.is_some() || scan.good_bytes != length + probe.len() as u64 {
+            let text = "the log is not as it was written";
+            return Err(self.fail(io::Error::new(io::ErrorKind::InvalidData, text)));
         }
-        (self.file, self.unsynced) = (file, false);
+        self.file = file;
         self.grow(probe.len());
+        self.synced = self.segment_bytes();
         Ok(())
     }
 

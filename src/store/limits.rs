@@ -1,9 +1,13 @@
 //! How much may be written.
 
-use super::command::{Command, Refusal};
+use super::command::Command;
 use super::options::StoreOptions;
+use super::outcome::Refusal;
 use super::state::State;
 use super::value::Entry;
+
+/// Bytes that one commit may change, unless two of the longest values are longer.
+const COMMIT_BYTES_MAX: usize = 64 << 20;
 
 /// What may be written, by size.
 #[derive(Clone, Debug)]
@@ -14,6 +18,12 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// Whether one commit may change this much. It is one record of the log and one piece of memory.
+    pub(super) fn check_commit(&self, bytes: usize) -> Result<(), Refusal> {
+        let limit = COMMIT_BYTES_MAX.max(2 * (self.key_bytes + self.value_bytes));
+        if bytes > limit { Err(Refusal::CommitBytes { limit }) } else { Ok(()) }
+    }
+
     pub(super) fn of(options: &StoreOptions) -> Self {
         Self {
             key_bytes: options.key_bytes_max.0,

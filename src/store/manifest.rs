@@ -75,12 +75,32 @@ impl Manifest {
     /// Writes the manifest in place of the one before.
     ///
     /// # Errors
-    /// If the disk is full or fails; the one before is still in force then.
+    /// If the disk is full or fails.
     pub(super) fn write(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+        disk::replace(disk, &directory.join(NAME), &self.line()?)
+    }
+
+    /// Writes the manifest beside the one that is in force. An error leaves that as it is.
+    ///
+    /// # Errors
+    /// If the disk is full or fails.
+    pub(super) fn prepare(&self, disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+        disk::prepare(disk, &directory.join(NAME), &self.line()?)
+    }
+
+    /// Puts the manifest that was prepared in force.
+    ///
+    /// # Errors
+    /// If the disk fails. Then nobody knows which is in force.
+    pub(super) fn put(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+        disk::put(disk, &directory.join(NAME))
+    }
+
+    fn line(&self) -> io::Result<Vec<u8>> {
         let mut line = serde_json::to_vec(self).map_err(io::Error::other)?;
         line.pop();
         log::seal(&mut line, 0);
-        disk::replace(disk, &directory.join(NAME), &line)
+        Ok(line)
     }
 
     /// The files that it names, snapshots first.

@@ -21,6 +21,7 @@ mod limits;
 mod log;
 mod manifest;
 mod options;
+mod outcome;
 mod position;
 mod queue;
 mod recovery;
@@ -28,6 +29,7 @@ mod shared;
 mod snapshot;
 mod snapshots;
 mod state;
+mod tending;
 pub mod tools;
 mod value;
 mod watch;
@@ -43,12 +45,11 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 pub use change::{Change, Changed, Committed};
-pub use command::{
-    Check, Command, Commit, CommitOutcome, Condition, Done, Expiry, Outcome, Reader, Refusal, Work,
-};
+pub use command::{Check, Command, Commit, Condition, Expiry, Reader, Work};
 pub use error::{OpenError, StoreError};
 pub use health::Health;
 pub use options::{StoreOptions, SyncMode};
+pub use outcome::{CommitOutcome, Done, Outcome, Refusal};
 pub use position::Position;
 pub use state::{Page, View};
 pub use value::{Entry, Key, Value, ValueKind};
@@ -104,7 +105,12 @@ impl Store {
     pub fn open(options: &StoreOptions, seams: Seams) -> Result<Self, OpenError> {
         let Seams { disk, clock, metrics } = seams;
         let (began, directory) = (Instant::now(), &options.data_dir);
+        if let Some((key, text)) = options.problems().into_iter().next() {
+            return Err(OpenError::Options { key, text });
+        }
         disk.create_dir(directory).map_err(OpenError::io(directory, "made"))?;
+        // Where the parent cannot be flushed, the directory was there before.
+        let _ = disk::sync_parent(&*disk, directory);
         let lock = lock(&*disk, options)?;
         let mut recovered = recovery::recover(&*disk, options, &metrics)?;
         recovered.opened(options.sync_mode, &mut Random::from_system());
@@ -205,7 +211,13 @@ impl Store {
         &self.0.options
     }
 
-    /// The time that keys end by.
+    /// The time that keys end by, in milliseconds since the Unix epoch. It never goes back, whatever the clock
+    /// does; times to live are counted from it.
+    pub fn now_ms(&self) -> u64 {
+        self.0.shared.view().now_ms()
+    }
+
+    /// The clock behind it.
     pub fn clock(&self) -> &Clock {
         &self.0.shared.clock
     }

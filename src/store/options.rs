@@ -35,13 +35,14 @@ pub struct StoreOptions {
     pub value_bytes_max: ByteSize,
     /// Keys and values together; writes beyond are refused. 0B is no limit.
     pub data_bytes_max: ByteSize,
-    /// Commands that may wait for the writer; more wait at the door.
+    /// Commands that may wait for the writer; more wait at the door. Long values count once for each 16 KiB.
     pub queue_max: usize,
     /// Commits that are remembered for watches that come back.
     pub history_commits_max: usize,
     /// Bytes of the commits that are remembered.
     pub history_bytes_max: ByteSize,
-    /// Commits that may wait for one slow watch; then it is told that it lags.
+    /// Commits that may wait for one slow watch, and at most history_bytes_max of them; then it is told that it
+    /// lags.
     pub watch_queue_max: usize,
 }
 

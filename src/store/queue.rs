@@ -6,8 +6,9 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::command::{Done, Work};
+use super::command::Work;
 use super::error::StoreError;
+use super::outcome::Done;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -52,7 +53,8 @@ impl Queue {
         answer: oneshot::Sender<Result<Vec<Done>, StoreError>>,
     ) -> Result<(), StoreError> {
         // More than all the room would wait for ever.
-        let permits = u32::try_from(work.len().min(self.room_max)).unwrap_or(u32::MAX);
+        let weight: usize = work.iter().map(Work::weight).sum();
+        let permits = u32::try_from(weight.min(self.room_max)).unwrap_or(u32::MAX);
         let permit = self.room.acquire_many(permits).await.map_err(|_| StoreError::Closed)?;
         permit.forget();
         self.push(Order::Work { work, permits, answer })

@@ -49,17 +49,18 @@ pub(super) fn recover(
         }
     };
     let mut state = base(disk, directory, &mut manifest, metrics)?;
-    let (mut recent, mut lengths, mut torn_bytes) = (VecDeque::new(), Vec::new(), 0);
+    let (mut recent, mut lengths, mut torn_bytes) = (Recent::new(options), Vec::new(), 0);
     for (index, first) in manifest.segments.iter().enumerate() {
         let path = log::segment_path(directory, *first);
         let next = manifest.segments.get(index + 1);
-        let scan =
-            replay(disk, directory, &path, &mut state, |commit| remember(&mut recent, commit, options))?;
-        check(directory, &path, &scan, *first, next.copied())?;
+        let scan = replay(disk, directory, &path, &mut state, |commit| recent.remember(commit))?;
+        // Who closed in order has left no write half done.
+        let may_be_torn = next.is_none() && !manifest.clean;
+        check(directory, &path, &scan, *first, (next.copied(), may_be_torn))?;
         lengths.push(scan.good_bytes);
         torn_bytes = scan.bytes - scan.good_bytes;
     }
-    Ok(Recovered { state, manifest, lengths, torn_bytes, recent })
+    Ok(Recovered { state, manifest, lengths, torn_bytes, recent: recent.commits })
 }
 
 impl Recovered {
@@ -67,7 +68,7 @@ impl Recovered {
     /// been lost: positions in the old history must not be mistaken for positions in the new one.
     pub(super) fn opened(&mut self, mode: SyncMode, random: &mut Random) {
         let lost = !self.manifest.clean && !self.manifest.synced;
-        if lost {
+        if lost || self.torn_bytes > 0 {
             self.manifest.epoch = random.next_u64();
         }
         (self.manifest.clean, self.manifest.synced) = (false, mode == SyncMode::Every);
@@ -92,7 +93,8 @@ fn begin(disk: &dyn Disk, directory: &Path) -> Result<Recovered, OpenError> {
     if files.contains(&first) {
         let file = disk.open(&first).map_err(OpenError::io(&first, "opened"))?;
         let scan = log::scan(file, |_| {}).map_err(OpenError::io(&first, "read"))?;
-        if scan.records > 0 {
+        let behind = scan.damage.map_or(0, |damage| damage.records_behind);
+        if scan.records + behind > 0 {
             return Err(incomplete(directory, first, format!("{} is missing beside it", manifest::NAME)));
         }
     }
@@ -168,9 +170,15 @@ fn replay(
 }
 
 /// Whether a segment is whole. Only the last may be cut off at its end.
-fn check(directory: &Path, path: &Path, scan: &Scan, first: u64, next: Option<u64>) -> Result<(), OpenError> {
+fn check(
+    directory: &Path,
+    path: &Path,
+    scan: &Scan,
+    first: u64,
+    (next, may_be_torn): (Option<u64>, bool),
+) -> Result<(), OpenError> {
     if let Some(damage) = &scan.damage
-        && (next.is_some() || damage.records_behind > 0 || damage.line == 1)
+        && (!may_be_torn || damage.records_behind > 0 || damage.line == 1)
     {
         return Err(OpenError::Damaged {
             dir: directory.to_owned(),
@@ -192,9 +200,26 @@ fn check(directory: &Path, path: &Path, scan: &Scan, first: u64, next: Option<u6
     }
 }
 
-fn remember(recent: &mut VecDeque<Committed>, commit: Committed, options: &StoreOptions) {
-    recent.push_back(commit);
-    if recent.len() > options.history_commits_max {
-        recent.pop_front();
+/// The last commits, as many as are remembered.
+struct Recent {
+    commits: VecDeque<Committed>,
+    bytes: usize,
+    commits_max: usize,
+    bytes_max: usize,
+}
+
+impl Recent {
+    fn new(options: &StoreOptions) -> Self {
+        let (commits_max, bytes_max) = (options.history_commits_max, options.history_bytes_max.0);
+        Self { commits: VecDeque::new(), bytes: 0, commits_max, bytes_max }
+    }
+
+    fn remember(&mut self, commit: Committed) {
+        self.bytes += commit.bytes();
+        self.commits.push_back(commit);
+        while self.commits.len() > self.commits_max || self.bytes > self.bytes_max {
+            let Some(gone) = self.commits.pop_front() else { break };
+            self.bytes -= gone.bytes();
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! When snapshots are written, and what becomes of them.
 
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -37,21 +38,20 @@ pub(super) struct Snapshots {
     commits: u64,
 }
 
-impl Default for Snapshots {
-    fn default() -> Self {
+impl Snapshots {
+    /// For a store whose newest snapshot is known.
+    pub(super) fn after(last: Option<u64>) -> Self {
         Self {
             running: None,
             answers: Vec::new(),
             asked: Vec::new(),
-            last: None,
+            last,
             began: Instant::now(),
             took: Duration::ZERO,
             commits: 0,
         }
     }
-}
 
-impl Snapshots {
     pub(super) fn ask(&mut self, answer: oneshot::Sender<Result<u64, StoreError>>) {
         self.asked.push(answer);
     }
@@ -102,6 +102,9 @@ impl Writer {
     fn begin_snapshot(&mut self) {
         let answers = std::mem::take(&mut self.snapshots.asked);
         self.snapshots.began = Instant::now();
+        if let Err(error) = self.shared.health.get().check() {
+            return answers.into_iter().for_each(|answer| drop(answer.send(Err(error.clone()))));
+        }
         let refuse = |answers: Vec<oneshot::Sender<_>>, reason: &str| {
             for answer in answers {
                 let _ = answer.send(Err(StoreError::Snapshot(reason.to_owned())));
@@ -117,11 +120,18 @@ impl Writer {
             Err(broken) => return refuse(answers, &self.fail(broken).to_string()),
         }
         self.journal.snapshot_begins();
-        let (view, disk) = (self.shared.view(), Arc::clone(&self.shared.disk));
+        // At the time of its last commit: what was over then cannot be spoken of by any later record.
+        let view = View::new(self.engine.state.clone(), self.engine.state.at);
+        let disk = Arc::clone(&self.shared.disk);
         let (shared, directory) = (Arc::clone(&self.shared), self.options.data_dir.clone());
         let work = move || {
             let (began, revision) = (Instant::now(), view.revision());
-            let written = write_and_prove(&*disk, &directory, &view).map_err(|error| error.to_string());
+            let written =
+                panic::catch_unwind(AssertUnwindSafe(|| write_and_prove(&*disk, &directory, &view)));
+            let written = match written {
+                Ok(written) => written.map_err(|error| error.to_string()),
+                Err(_) => Err("its thread panicked".to_owned()),
+            };
             let took = began.elapsed();
             drop(view);
             // The store may have closed meanwhile; the next start finds a file that it does not know.

@@ -57,12 +57,14 @@ pub(super) struct Waiting {
     pub(super) prefix: Box<[u8]>,
     queue: Mutex<Queue>,
     arrived: Notify,
-    limit: usize,
+    /// Commits and bytes that may wait.
+    limit: (usize, usize),
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     commits: VecDeque<Arc<Committed>>,
+    bytes: usize,
     /// The last commit that was told: it may concern a watch by several keys.
     told: u64,
     lagged: bool,
@@ -70,7 +72,7 @@ struct Queue {
 }
 
 impl Waiting {
-    pub(super) fn new(prefix: &[u8], limit: usize) -> Self {
+    pub(super) fn new(prefix: &[u8], limit: (usize, usize)) -> Self {
         Self { prefix: prefix.into(), queue: Mutex::default(), arrived: Notify::new(), limit }
     }
 
@@ -80,9 +82,12 @@ impl Waiting {
             return;
         }
         queue.told = commit.revision;
-        if queue.commits.len() == self.limit {
+        let (commits_max, bytes_max) = self.limit;
+        // One commit always fits, however long it is.
+        if queue.commits.len() >= commits_max || queue.bytes > bytes_max {
             queue.lagged = true;
         } else {
+            queue.bytes += commit.bytes();
             queue.commits.push_back(Arc::clone(commit));
         }
         drop(queue);
@@ -144,6 +149,7 @@ impl Watch {
                     _ => None,
                 };
             };
+            queue.bytes -= commit.bytes();
             drop(queue);
             self.position.revision = commit.revision;
             let concerns = |change: &&Change| self.shared.concerns(change);

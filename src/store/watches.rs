@@ -1,6 +1,7 @@
 //! All watches of a store, and the commits that those who come back may have missed.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::mem;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -28,9 +29,16 @@ struct Inner {
     bytes_max: usize,
     queue_max: usize,
     /// By prefix; few lengths of prefixes are in use, so a key is looked up once for each of them.
-    watches: HashMap<Box<[u8]>, Vec<Arc<Waiting>>, foldhash::fast::RandomState>,
+    watches: HashMap<Box<[u8]>, Group, foldhash::fast::RandomState>,
     lengths: BTreeMap<usize, usize>,
     closed: bool,
+}
+
+/// The watches of one prefix, by their address.
+type Group = HashMap<usize, Arc<Waiting>, foldhash::fast::RandomState>;
+
+fn address(waiting: &Arc<Waiting>) -> usize {
+    Arc::as_ptr(waiting).addr()
 }
 
 impl Watches {
@@ -59,9 +67,10 @@ impl Watches {
     }
 
     /// Tells everybody whom it concerns about commits, and what the state is after them.
-    pub(super) fn publish(&self, state: State, commits: Vec<Committed>) {
+    /// Gives back the state before, which may take long to free.
+    pub(super) fn publish(&self, state: State, commits: Vec<Committed>) -> State {
         let mut inner = self.inner.lock();
-        inner.state = state;
+        let before = mem::replace(&mut inner.state, state);
         for commit in commits {
             let commit = Arc::new(commit);
             if !inner.watches.is_empty() {
@@ -69,6 +78,7 @@ impl Watches {
             }
             inner.remember(commit);
         }
+        before
     }
 
     pub(super) fn watch(
@@ -85,19 +95,21 @@ impl Watches {
         let missed = from.map(|from| inner.missed(from)).transpose()?;
         let snapshot = from.is_none().then(|| View::new(inner.state.clone(), now_ms));
         // What was missed waits too, however much it is: it is bounded by the history.
-        let limit = inner.queue_max + missed.as_ref().map_or(0, Vec::len);
+        let missed_bytes: usize = missed.iter().flatten().map(|commit| commit.bytes()).sum();
+        let commits_max = inner.queue_max + missed.as_ref().map_or(0, Vec::len);
+        let limit = (commits_max, inner.bytes_max.saturating_add(missed_bytes));
         let shared = Arc::new(Waiting::new(prefix, limit));
         for commit in missed.into_iter().flatten() {
             shared.push(&commit);
         }
-        inner.watches.entry(prefix.into()).or_default().push(Arc::clone(&shared));
+        inner.watches.entry(prefix.into()).or_default().insert(address(&shared), Arc::clone(&shared));
         *inner.lengths.entry(prefix.len()).or_default() += 1;
         Ok(Watch::new(Arc::clone(self), shared, from.unwrap_or(here), snapshot))
     }
 
     /// How many watches there are.
     pub(super) fn len(&self) -> usize {
-        self.inner.lock().watches.values().map(Vec::len).sum()
+        self.inner.lock().watches.values().map(HashMap::len).sum()
     }
 
     /// Takes away a watch that was dropped.
@@ -109,7 +121,7 @@ impl Watches {
     pub(super) fn close(&self) {
         let mut inner = self.inner.lock();
         inner.closed = true;
-        inner.watches.values().flatten().for_each(|waiting| waiting.close());
+        inner.watches.values().flat_map(HashMap::values).for_each(|waiting| waiting.close());
     }
 }
 
@@ -138,7 +150,7 @@ impl Inner {
     }
 
     fn tell(&self, commit: &Arc<Committed>) {
-        let tell = |waiting: &Vec<Arc<Waiting>>| waiting.iter().for_each(|watch| watch.push(commit));
+        let tell = |group: &Group| group.values().for_each(|watch| watch.push(commit));
         for change in &*commit.changes {
             let Some(key) = change.key() else {
                 self.watches.values().for_each(tell);
@@ -150,9 +162,9 @@ impl Inner {
     }
 
     fn forget(&mut self, gone: &Arc<Waiting>) {
-        let Some(waiting) = self.watches.get_mut(&gone.prefix) else { return };
-        waiting.retain(|watch| !Arc::ptr_eq(watch, gone));
-        if waiting.is_empty() {
+        let Some(group) = self.watches.get_mut(&gone.prefix) else { return };
+        group.remove(&address(gone));
+        if group.is_empty() {
             self.watches.remove(&gone.prefix);
         }
         if let Some(count) = self.lengths.get_mut(&gone.prefix.len()) {

@@ -3,12 +3,13 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
 use super::change::Committed;
-use super::command::{Done, Work};
+use super::command::Work;
 use super::engine::Engine;
 use super::error::StoreError;
 use super::events;
@@ -16,12 +17,16 @@ use super::health::Health;
 use super::journal::{Journal, JournalError};
 use super::log;
 use super::options::{StoreOptions, SyncMode};
+use super::outcome::Done;
 use super::queue::Order;
 use super::shared::Shared;
 use super::snapshots::Snapshots;
 
 /// A batch is written once it has this many bytes, even if more waits.
 const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// Keys that may vanish in one version before their memory is freed by another thread.
+const FREED_AT_ONCE: usize = 10_000;
 
 /// Keys whose time is over that are taken away at once; more would keep writers waiting.
 const SWEEP_STEP: usize = 500;
@@ -30,7 +35,7 @@ const SWEEP_STEP: usize = 500;
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
 /// How often it looks whether there is something to tend to.
-const TEND_EVERY: Duration = Duration::from_secs(1);
+pub(super) const TEND_EVERY: Duration = Duration::from_secs(1);
 
 type Answer = (oneshot::Sender<Result<Vec<Done>, StoreError>>, Vec<Done>);
 
@@ -44,25 +49,29 @@ pub(super) struct Writer {
     pub(super) snapshots: Snapshots,
     /// Records of the batch.
     buffer: Vec<u8>,
-    commits: Vec<Committed>,
+    pub(super) commits: Vec<Committed>,
     answers: Vec<Answer>,
     /// When the first record was written that may not be on the disk.
-    unsynced_since: Option<Instant>,
-    tended: Instant,
+    pub(super) unsynced_since: Option<Instant>,
+    /// When the log could not go on in a new file.
+    pub(super) rotation_failed: Option<Instant>,
+    pub(super) tended: Instant,
 }
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, engine: Engine, journal: Journal, options: StoreOptions) -> Self {
+        let snapshots = Snapshots::after(journal.last_snapshot());
         Self {
             shared,
             engine,
             journal,
             options,
-            snapshots: Snapshots::default(),
+            snapshots,
             buffer: Vec::new(),
             commits: Vec::new(),
             answers: Vec::new(),
             unsynced_since: None,
+            rotation_failed: None,
             tended: Instant::now(),
         }
     }
@@ -71,7 +80,7 @@ impl Writer {
     pub(super) fn run(mut self) {
         loop {
             let orders = self.shared.queue.take(self.patience());
-            let mut closing = None;
+            let mut closing = Vec::new();
             for order in orders {
                 match order {
                     Order::Work { work, answer, .. } => self.work(work, answer),
@@ -80,15 +89,16 @@ impl Writer {
                         self.commit();
                         self.snapshot_done(revision, written, took);
                     }
-                    Order::Close { answer } => closing = Some(answer),
+                    Order::Close { answer } => closing.push(answer),
                 }
             }
             self.sweep();
             self.commit();
             self.tend();
-            if let Some(answer) = closing {
+            if !closing.is_empty() {
+                let closed = self.close();
                 // Who asked may have gone; the store is closed all the same.
-                let _ = answer.send(self.close());
+                closing.into_iter().for_each(|answer| drop(answer.send(closed.clone())));
                 return;
             }
         }
@@ -128,11 +138,15 @@ impl Writer {
                 log::encode(&committed, &mut self.buffer);
                 self.commits.push(committed);
             }
+            if self.buffer.len() >= BATCH_BYTES_MAX
+                && let Err(error) = self.flush()
+            {
+                self.refuse(&error);
+                let _ = answer.send(Err(error));
+                return;
+            }
         }
         self.answers.push((answer, done));
-        if self.buffer.len() >= BATCH_BYTES_MAX {
-            self.commit();
-        }
     }
 
     fn sweep(&mut self) {
@@ -149,21 +163,30 @@ impl Writer {
 
     /// Writes the batch, publishes what came of it, and answers.
     fn commit(&mut self) {
-        if let Err(error) = self.write() {
-            let error = self.fail(error);
-            for (answer, _) in self.answers.drain(..) {
-                let _ = answer.send(Err(error.clone()));
-            }
-            return;
-        }
-        if !self.commits.is_empty() {
-            self.snapshots.count(self.commits.len());
-            self.publish();
+        if let Err(error) = self.flush() {
+            return self.refuse(&error);
         }
         for (answer, done) in self.answers.drain(..) {
             // Who asked may have gone; what was asked is done.
             let _ = answer.send(Ok(done));
         }
+    }
+
+    /// Tells everybody whose work is not written why.
+    fn refuse(&mut self, error: &StoreError) {
+        for (answer, _) in self.answers.drain(..) {
+            let _ = answer.send(Err(error.clone()));
+        }
+    }
+
+    /// Writes what was applied, and publishes it.
+    fn flush(&mut self) -> Result<(), StoreError> {
+        self.write().map_err(|error| self.fail(error))?;
+        if !self.commits.is_empty() {
+            self.snapshots.count(self.commits.len());
+            self.publish();
+        }
+        Ok(())
     }
 
     fn write(&mut self) -> Result<(), JournalError> {
@@ -186,7 +209,7 @@ impl Writer {
         }
     }
 
-    fn sync(&mut self) -> Result<(), JournalError> {
+    pub(super) fn sync(&mut self) -> Result<(), JournalError> {
         let began = Instant::now();
         self.journal.sync()?;
         self.shared.metrics.atlas.fsync_duration.observe(began.elapsed().as_secs_f64());
@@ -195,10 +218,14 @@ impl Writer {
     }
 
     /// What is published is on the disk, as far as the mode promises it.
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         let state = self.engine.state.clone();
-        self.shared.published.store(Arc::new(state.clone()));
-        self.shared.watches.publish(state, mem::take(&mut self.commits));
+        let published = self.shared.published.swap(Arc::new(state.clone()));
+        let watched = self.shared.watches.publish(state, mem::take(&mut self.commits));
+        if published.entries().len() > self.engine.state.entries().len() + FREED_AT_ONCE {
+            // Nobody who writes should wait until a million keys are freed.
+            thread::spawn(move || drop((published, watched)));
+        }
     }
 
     /// Goes back to what was published, and says why.
@@ -212,6 +239,10 @@ impl Writer {
                 Health::Full(error.to_string())
             }
             JournalError::Broken(error) => {
+                self.unsynced_since = None;
+                if self.options.sync_mode == SyncMode::Every {
+                    self.journal.forget_unsynced();
+                }
                 events::disk_broken(&self.shared.metrics, &error.to_string());
                 Health::Broken(error.to_string())
             }
@@ -219,76 +250,5 @@ impl Writer {
         let told = health.check().err().unwrap_or(StoreError::Closed);
         self.shared.health.set(health);
         told
-    }
-
-    /// What is due besides writing.
-    fn tend(&mut self) {
-        let due =
-            self.unsynced_since.is_some_and(|since| since.elapsed() >= self.options.sync_interval.get());
-        if due
-            && self.options.sync_mode == SyncMode::Interval
-            && let Err(error) = self.sync()
-        {
-            self.fail(error);
-        }
-        let health = self.shared.health.get();
-        if health == Health::Writable && self.journal.segment_bytes() >= self.options.segment_bytes.0 as u64 {
-            self.rotate();
-        }
-        let rarely = self.tended.elapsed() >= TEND_EVERY;
-        if rarely {
-            self.tended = Instant::now();
-            self.measure();
-            if matches!(health, Health::Full(_)) {
-                self.heal();
-            }
-        }
-        self.snapshot_if_due(&health);
-    }
-
-    fn rotate(&mut self) {
-        match self.journal.rotate(self.engine.state.revision + 1) {
-            Ok(()) => self.unsynced_since = None,
-            Err(JournalError::Full(error)) => events::rotation_failed(&error.to_string()),
-            Err(broken) => drop(self.fail(broken)),
-        }
-    }
-
-    /// Gauges, from time to time.
-    pub(super) fn measure(&self) {
-        let atlas = &self.shared.metrics.atlas;
-        let view = self.shared.view();
-        atlas.store_keys.set(view.len() as i64);
-        atlas.store_bytes.set(view.bytes() as i64);
-        atlas.aof_size_bytes.set(self.journal.log_bytes() as i64);
-        atlas.watches.set(self.shared.watches.len() as i64);
-    }
-
-    /// Sees whether there is space again: the log is opened anew, read and written to.
-    fn heal(&mut self) {
-        let at = self.shared.clock.now_ms().max(self.engine.state.at);
-        let changes = Vec::new().into();
-        let probe = Committed { revision: self.engine.state.revision + 1, at, changes };
-        let mut record = Vec::new();
-        log::encode(&probe, &mut record);
-        match self.journal.reopen(&record) {
-            Ok(()) => {
-                self.engine.state.apply(&probe);
-                self.commits.push(probe);
-                self.publish();
-                self.shared.health.set(Health::Writable);
-                events::healed(&self.shared.metrics);
-            }
-            Err(error) => tracing::debug!(%error, "the log cannot be written to yet"),
-        }
-    }
-
-    fn close(mut self) -> Result<(), StoreError> {
-        self.shared.queue.close();
-        self.shared.watches.close();
-        self.snapshots.wait();
-        self.shared.health.get().check()?;
-        let closed = self.journal.close();
-        closed.map_err(|error| self.fail(error))
     }
 }

@@ -31,6 +31,8 @@ struct Inner {
     locked: Vec<PathBuf>,
     capacity: Option<usize>,
     syncs_fail: bool,
+    /// From which operation on they fail, and whether only that one does.
+    fails: Option<(u64, bool)>,
 }
 
 #[derive(Clone, Default, Debug)]
@@ -63,6 +65,7 @@ impl MemoryDisk {
             locked: Vec::new(),
             capacity: None,
             syncs_fail: false,
+            fails: None,
         })))
     }
 
@@ -90,6 +93,17 @@ impl MemoryDisk {
     /// Whether flushes fail from now on.
     pub fn fail_syncs(&self, fail: bool) {
         self.0.lock().syncs_fail = fail;
+    }
+
+    /// Makes the operation that comes after `operations` more fail, and all behind it if `for_good`.
+    pub fn fail_after(&self, operations: u64, for_good: bool) {
+        let mut inner = self.0.lock();
+        inner.fails = Some((inner.operations + operations, for_good));
+    }
+
+    /// Makes it work again.
+    pub fn fail_never(&self) {
+        self.0.lock().fails = None;
     }
 
     /// The disk as it is found after its power was cut. Of what was not flushed, a part chosen by the seed is
@@ -142,7 +156,13 @@ impl Inner {
             self.powered = false;
         }
         self.operations += 1;
-        self.alive()
+        self.alive()?;
+        match self.fails {
+            Some((at, for_good)) if self.operations == at || (for_good && self.operations > at) => {
+                Err(io::Error::other("the disk failed"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn alive(&self) -> io::Result<()> {

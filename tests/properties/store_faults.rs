@@ -38,14 +38,14 @@ fn get(store: &Store, key: &str) -> Option<String> {
     store.view().value(key.as_bytes()).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-/// A disk with keys `1` to `count`, their values the same, closed in order.
+/// A disk with keys `1` to `count`, their values the same, as a power cut leaves it: all is flushed.
 fn disk_with(count: u32) -> MemoryDisk {
     let disk = MemoryDisk::new(7);
     let store = open(&disk).unwrap();
     for number in 1..=count {
         set(&store, &number.to_string(), &number.to_string()).unwrap();
     }
-    disk
+    disk.after_power_cut()
 }
 
 fn file(disk: &MemoryDisk, path: &str) -> Vec<u8> {
@@ -58,6 +58,7 @@ fn a_torn_last_record_is_dropped_and_everything_before_it_survives() {
     let whole = file(&disk, SEGMENT);
     let last = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
     for end in last..whole.len() {
+        let disk = disk.after_power_cut();
         disk.put(Path::new(SEGMENT), whole[..end].to_vec());
         let seams = seams(&disk);
         let store = Store::open(&options(), seams.clone()).unwrap_or_else(|error| panic!("{end}: {error}"));
@@ -348,4 +349,125 @@ fn snapshots_come_by_time_by_commits_and_by_size() {
     let store = Store::open(&never, seams(&disk)).unwrap();
     (0..200).for_each(|number| set(&store, "a", &number.to_string()).unwrap());
     assert_eq!(store.last_snapshot().1, 0, "switched off");
+}
+
+#[test]
+fn a_damaged_end_of_a_store_that_was_closed_in_order_is_no_torn_write() {
+    let disk = disk_with(3);
+    drop(open(&disk).unwrap());
+    let whole = file(&disk, SEGMENT);
+    disk.put(Path::new(SEGMENT), whole[..whole.len() - 1].to_vec());
+    assert!(matches!(open(&disk), Err(OpenError::Damaged { line: 4, .. })));
+}
+
+#[test]
+fn saving_again_after_a_restart_keeps_the_snapshot_before() {
+    let disk = disk_with(3);
+    let store = open(&disk).unwrap();
+    let first = block_on(store.snapshot()).unwrap();
+    set(&store, "4", "4").unwrap();
+    let second = block_on(store.snapshot()).unwrap();
+    drop(store);
+    let store = open(&disk).unwrap();
+    assert_eq!(block_on(store.snapshot()), Ok(second), "it is there already");
+    drop(store);
+    assert!(disk.bytes(Path::new(&format!("/store/dump-{first:020}.rdb"))).is_some());
+}
+
+#[test]
+fn a_broken_store_writes_no_snapshot_and_starts_again() {
+    let disk = disk_with(3);
+    let store = open(&disk).unwrap();
+    disk.fail_syncs(true);
+    set(&store, "4", "four").unwrap_err();
+    disk.fail_syncs(false);
+    assert!(matches!(block_on(store.snapshot()), Err(StoreError::Broken(_))));
+    drop(store);
+    let store = open(&disk).unwrap();
+    assert_eq!((store.view().len(), get(&store, "4")), (3, None), "what was refused is not found");
+}
+
+#[test]
+fn whatever_fails_while_the_log_goes_on_in_a_new_file_nothing_answered_is_lost() {
+    for (operation, whole) in (1..14).flat_map(|operation| [(operation, false), (operation, true)]) {
+        let disk = disk_with(3);
+        let options = StoreOptions { segment_bytes: ByteSize::kib(4), ..options() };
+        let store = Store::open(&options, seams(&disk)).unwrap();
+        let mut answered = 0;
+        disk.fail_after(operation * 3, whole);
+        for number in 0..120 {
+            if set(&store, &format!("k{number}"), &"x".repeat(100)).is_ok() {
+                answered = number + 1;
+            }
+            if store.health() != Health::Writable {
+                break;
+            }
+        }
+        disk.fail_never();
+        drop(store);
+        let store =
+            Store::open(&options, seams(&disk)).unwrap_or_else(|error| panic!("{operation}: {error}"));
+        for number in 0..answered {
+            assert!(get(&store, &format!("k{number}")).is_some(), "operation {operation}: k{number}");
+        }
+    }
+}
+
+#[test]
+fn a_flush_that_fails_is_never_asked_for_again() {
+    let disk = MemoryDisk::new(1);
+    let options = StoreOptions {
+        sync_mode: SyncMode::Interval,
+        sync_interval: helios::base::Span::millis(10),
+        ..options()
+    };
+    let seams = seams(&disk);
+    let store = Store::open(&options, seams.clone()).unwrap();
+    disk.fail_syncs(true);
+    set(&store, "a", "1").unwrap();
+    let begin = Instant::now();
+    while store.health() == Health::Writable {
+        assert!(begin.elapsed() < Duration::from_secs(20), "it notices");
+        std::thread::yield_now();
+    }
+    let before = disk.operations();
+    std::thread::park_timeout(Duration::from_millis(100));
+    assert_eq!(disk.operations(), before);
+    assert_eq!(seams.metrics.atlas.write_failures.with_label_values(&["broken"]).get(), 1);
+}
+
+#[test]
+fn a_log_without_its_manifest_is_never_taken_for_nothing() {
+    let disk = disk_with(3);
+    let mut bytes = file(&disk, SEGMENT);
+    bytes[3] ^= 1;
+    disk.put(Path::new(SEGMENT), bytes.clone());
+    helios::store::disk::Disk::remove(&disk, Path::new("/store/manifest.json")).unwrap();
+    assert!(matches!(open(&disk), Err(OpenError::Incomplete { .. })));
+    assert_eq!(file(&disk, SEGMENT), bytes);
+}
+
+#[test]
+fn one_commit_has_an_end() {
+    use helios::store::{Commit, CommitOutcome};
+    let disk = MemoryDisk::new(1);
+    let store = open(&disk).unwrap();
+    let value = Value::bytes(vec![b'x'; 8 << 20]);
+    let commands = (0..9).map(|number: u8| Command::set(&[number][..], value.clone())).collect();
+    let commit = Commit { commands, keep_going: true, ..Commit::default() };
+    let done = store.run_all_blocking(vec![Work::Commit(commit)]).unwrap().pop();
+    let Some(Done::Commit(CommitOutcome::Refused { command: 7, refusal })) = done else { panic!("{done:?}") };
+    assert_eq!(refusal, Refusal::CommitBytes { limit: 64 << 20 });
+    assert!(store.view().is_empty());
+}
+
+#[test]
+fn times_to_live_are_counted_from_a_time_that_never_goes_back() {
+    let disk = MemoryDisk::new(1);
+    let clock = Clock::manual(10_000);
+    let store = Store::open(&options(), Seams { clock, ..seams(&disk) }).unwrap();
+    set(&store, "a", "1").unwrap();
+    drop(store);
+    let store = Store::open(&options(), Seams { clock: Clock::manual(4_000), ..seams(&disk) }).unwrap();
+    assert_eq!(store.now_ms(), 10_000);
 }

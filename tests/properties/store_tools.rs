@@ -122,10 +122,47 @@ fn a_torn_end_is_told_and_cut() {
     let bytes = fs::read(&last).unwrap();
     fs::write(&last, &bytes[..bytes.len() - 3]).unwrap();
     let report = check(directory.path()).unwrap();
-    assert!(report.starts && report.torn_bytes > 0, "{report:?}");
+    assert!(
+        !report.starts && report.message.contains("is damaged at byte"),
+        "it was closed in order: {report:?}"
+    );
+    let backup = directory.path().join("backup");
+    assert!(create_backup(directory.path(), &backup, &Clock::default()).is_ok(), "up to there it is whole");
     let repaired = repair(directory.path(), true).unwrap();
     assert_eq!((repaired.revision, repaired.keys), (Some(299), Some(299)));
     assert_eq!(files(directory.path(), ".corrupt-1").len(), 1);
+    assert_eq!(prefix_of(directory.path()), 299);
+}
+
+#[test]
+fn a_damaged_log_is_not_backed_up_in_part() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    filled(&data);
+    let last = files(&data, ".aof").pop().unwrap();
+    flip(&last, 150);
+    let error =
+        create_backup(&data, &place.path().join("backup"), &Clock::default()).unwrap_err().to_string();
+    assert!(error.contains("it is damaged at byte"), "{error}");
+}
+
+#[test]
+fn files_that_nothing_names_do_not_mislead_a_repair() {
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path());
+    for number in [250, 290] {
+        let header = format!("{{\"format\":\"helios-aof\",\"version\":1,\"first\":{number}");
+        let line = format!("{header},\"crc\":\"{:08x}\"}}\n", crc32c::crc32c(header.as_bytes()));
+        fs::write(directory.path().join(format!("appendonly-{number:020}.aof")), line).unwrap();
+    }
+    let last = files(directory.path(), ".aof")
+        .into_iter()
+        .rfind(|path| fs::read(path).unwrap().len() > 200)
+        .unwrap();
+    let bytes = fs::read(&last).unwrap();
+    fs::write(&last, &bytes[..bytes.len() - 3]).unwrap();
+    let repaired = repair(directory.path(), true).unwrap();
+    assert_eq!(repaired.revision, Some(299), "{repaired:?}");
     assert_eq!(prefix_of(directory.path()), 299);
 }
 

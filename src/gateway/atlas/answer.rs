@@ -85,7 +85,10 @@ impl Answers {
             Refusal::NotANumber => self.error("ERR value is not an integer or out of range"),
             Refusal::Overflow => self.error("ERR increment or decrement would overflow"),
             Refusal::Quota { .. } => self.error(&format!("OOM {refusal}")),
-            Refusal::KeyLength { .. } | Refusal::ValueLength { .. } | Refusal::CommitLength { .. } => {
+            Refusal::KeyLength { .. }
+            | Refusal::ValueLength { .. }
+            | Refusal::CommitLength { .. }
+            | Refusal::CommitBytes { .. } => {
                 self.error(&format!("ERR {refusal}"));
             }
         }

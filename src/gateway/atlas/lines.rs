@@ -88,7 +88,7 @@ enum Planned {
 }
 
 fn plan(cmd: &str, line: Line, session: &Session) -> Result<Planned, String> {
-    let now = session.store().clock().now_ms();
+    let now = session.store().now_ms();
     let one = |command, tell| Ok(Planned::Work(Work::One(command), tell));
     match cmd {
         "SET" | "DEL" | "EXPIRE" => {

@@ -64,7 +64,7 @@ impl Session {
         }
         match spec.kind {
             Kind::Read(run) => batch.read(command, run, args),
-            Kind::Write(plan) => match plan(args, self.store().clock().now_ms()) {
+            Kind::Write(plan) => match plan(args, self.store().now_ms()) {
                 Ok(planned) => batch.plan(command, planned),
                 Err(text) => batch.answer(command, |to| to.error(&text)),
             },

@@ -41,7 +41,7 @@ impl Session {
         }
         // A mistake in the arguments is told now, and once more by EXEC, which then does nothing.
         if let Kind::Write(plan) = kind
-            && let Err(text) = plan(args, self.store().clock().now_ms())
+            && let Err(text) = plan(args, self.store().now_ms())
         {
             self.refuse(command, &text, batch);
             return true;
@@ -101,7 +101,7 @@ impl Session {
             let text = "EXECABORT Transaction discarded because of previous errors.";
             return batch.answer(command, |to| to.error(text));
         }
-        let now = self.store().clock().now_ms();
+        let now = self.store().now_ms();
         let (mut commands, mut plans) = (Vec::new(), Vec::new());
         for (queued, args) in &transaction.queued {
             let (asked, render) = planned(*queued, args.as_args(), now, batch);

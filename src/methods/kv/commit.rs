@@ -86,7 +86,7 @@ impl Operation {
 
 /// Whether it was done, and what each operation gave.
 pub(super) async fn commit(_: Context, store: Store, params: CommitParams) -> Result<Json, MethodError> {
-    let now_ms = store.clock().now_ms();
+    let now_ms = store.now_ms();
     let mut commands = Vec::with_capacity(params.operations.len());
     for (index, operation) in params.operations.into_iter().enumerate() {
         let wrong = |text: String| MethodError::invalid([format!("/operations/{index}{text}")]);

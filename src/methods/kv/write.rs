@@ -47,7 +47,7 @@ impl Set {
 
 /// Whether it was done, and the version that the key has.
 pub(super) async fn set(_: Context, store: Store, params: Set) -> Result<Json, MethodError> {
-    let command = params.command(store.clock().now_ms()).map_err(|text| MethodError::invalid([text]))?;
+    let command = params.command(store.now_ms()).map_err(|text| MethodError::invalid([text]))?;
     run(&store, command).await.map(|outcome| written(&outcome, "done"))
 }
 

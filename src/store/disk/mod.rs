@@ -80,20 +80,35 @@ pub trait AppendFile: Send + Debug {
 /// Writes a whole file so that either the old or the new one is there, whatever happens.
 ///
 /// # Errors
-/// If the disk is full or fails; the old file is still there then.
+/// If the disk is full or fails. Only if it fails in [`put`] is it unknown which of the two is there.
 pub(super) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("tmp");
-    if let Err(error) = disk.remove(&beside)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let mut file = disk.append(&beside)?;
+    prepare(disk, path, bytes)?;
+    put(disk, path)
+}
+
+/// Writes what is to replace a file, beside it. An error leaves the file as it is.
+///
+/// # Errors
+/// If the disk is full or fails.
+pub(super) fn prepare(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = disk.append(&beside(path))?;
+    // What an earlier try has left.
+    file.truncate(0)?;
     file.append(bytes)?;
-    file.sync()?;
-    drop(file);
-    disk.rename(&beside, path)?;
+    file.sync()
+}
+
+/// Puts what was prepared in the place of a file.
+///
+/// # Errors
+/// If the disk fails. Then nobody knows which of the two will be found.
+pub(super) fn put(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    disk.rename(&beside(path), path)?;
     sync_parent(disk, path)
+}
+
+fn beside(path: &Path) -> PathBuf {
+    path.with_extension("tmp")
 }
 
 /// Makes the name of a file outlive a loss of power.

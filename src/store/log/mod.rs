@@ -39,7 +39,7 @@ pub(super) fn segment_path(directory: &Path, first: u64) -> PathBuf {
 /// The number of the first record, by the name of a segment.
 pub(super) fn segment_first(path: &Path) -> Option<u64> {
     let name = path.file_name()?.to_str()?;
-    name.strip_prefix("appendonly-")?.strip_suffix(".aof")?.parse().ok()
+    name.strip_prefix("appendonly-")?.strip_suffix(".aof")?.parse().ok().filter(|first| *first > 0)
 }
 
 /// The first line of a segment.

@@ -137,11 +137,12 @@ pub fn verify_backup(directory: &Path) -> Result<Backup, ToolError> {
 pub fn restore_backup(from: &Path, to: &Path) -> Result<Backup, ToolError> {
     let backup = verify_backup(from)?;
     make_empty(to)?;
-    for file in &backup.files {
+    for file in backup.files.iter().filter(|file| file.name != manifest::NAME) {
         copy(&from.join(&file.name), &to.join(&file.name), file.bytes)?;
     }
-    // What comes now is another history: positions that were handed out after the backup do not count.
-    let mut manifest = read_manifest(to)?;
+    // What comes now is another history: positions that were handed out after the backup do not count. Without
+    // the manifest, which comes last, there is no store.
+    let mut manifest = read_manifest(from)?;
     manifest.epoch = Random::from_system().next_u64();
     manifest.write(&RealDisk, to).map_err(ToolError::io(to, "written to"))?;
     recover(to)?;
@@ -161,13 +162,29 @@ fn copy_store(from: &Path, to: &Path) -> Result<(), ToolError> {
     }
     for first in &manifest.segments {
         let path = log::segment_path(from, *first);
-        let file = File::open(&path).map_err(ToolError::io(&path, "opened"))?;
-        // The server may be in the middle of a record.
-        let whole = log::scan(file, |_| {}).map_err(ToolError::io(&path, "read"))?.good_bytes;
+        let whole = whole_bytes(&path)?;
         copy(&path, &log::segment_path(to, *first), whole)?;
     }
     manifest.clean = true;
     manifest.write(&RealDisk, to).map_err(ToolError::io(to, "written to"))
+}
+
+/// Bytes of a segment up to its last whole record. The server may be in the middle of the next.
+fn whole_bytes(path: &Path) -> Result<u64, ToolError> {
+    let mut tried = 0;
+    loop {
+        let file = File::open(path).map_err(ToolError::io(path, "opened"))?;
+        let scan = log::scan(file, |_| {}).map_err(ToolError::io(path, "read"))?;
+        match scan.damage {
+            // What was half written may be whole by now; what is damaged stays so.
+            Some(damage) if damage.records_behind > 0 && tried == TRIES => {
+                let text = format!("it is damaged at byte {}: {}", damage.offset, damage.reason);
+                return Err(ToolError::unfit(path, text));
+            }
+            Some(damage) if damage.records_behind > 0 => tried += 1,
+            _ => return Ok(scan.good_bytes),
+        }
+    }
 }
 
 fn read_manifest(directory: &Path) -> Result<Manifest, ToolError> {

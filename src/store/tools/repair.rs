@@ -85,7 +85,10 @@ fn plan(directory: &Path) -> Result<Vec<Step>, ToolError> {
     let listed = RealDisk.list(directory).map_err(ToolError::io(directory, "read"))?;
     let mut steps = Vec::new();
     let snapshots = readable_snapshots(&listed, &mut steps)?;
+    let known = Manifest::read(&RealDisk, directory).ok().flatten();
     let mut segments: Vec<u64> = listed.iter().filter_map(|path| log::segment_first(path)).collect();
+    // What the manifest does not name was never counted on.
+    segments.retain(|first| known.as_ref().is_none_or(|manifest| manifest.segments.contains(first)));
     segments.sort_unstable();
     let base = match (snapshots.first(), segments.first()) {
         (Some(revision), _) => *revision,
@@ -98,10 +101,7 @@ fn plan(directory: &Path) -> Result<Vec<Step>, ToolError> {
         }
     };
     let (kept, older) = trusted(directory, &segments, base, &mut steps)?;
-    let mut manifest = match Manifest::read(&RealDisk, directory) {
-        Ok(Some(manifest)) => manifest,
-        _ => Manifest::new(0),
-    };
+    let mut manifest = known.unwrap_or_else(|| Manifest::new(0));
     // What was cut may have been seen; positions in the old history do not count any more.
     (manifest.epoch, manifest.clean) = (Random::from_system().next_u64(), true);
     manifest.snapshots = snapshots;
@@ -143,7 +143,8 @@ fn trusted(
     let (mut kept, mut last, mut trust) = (Vec::new(), base, true);
     let mut aside = Vec::new();
     for at in needed..segments.len() {
-        trust = trust && named(at) && segments[at] <= last + 1 && end(at) >= base;
+        let follows = if kept.is_empty() { segments[at] <= last + 1 } else { segments[at] == last + 1 };
+        trust = trust && named(at) && follows && end(at) >= base;
         if !trust {
             aside.push(Step::SetAside(path(segments[at])));
             continue;

@@ -63,9 +63,12 @@ impl Running {
         &self.around.shared.metrics
     }
 
-    /// Ends when the server cannot go on: an actor that it depends on has died.
+    /// Ends when the server cannot go on: an actor that it depends on has died, or the thread of its store.
     pub async fn broken(&self) {
-        self.around.starlings.gone().await;
+        tokio::select! {
+            () = self.around.starlings.gone() => {}
+            () = self.around.store.ended() => {}
+        }
     }
 
     /// Stops in order: no new peers, requests are finished, everybody is told, then closed.

@@ -18,7 +18,7 @@ pub(super) struct AofArgs {
 enum Command {
     /// Reads every byte and says what is right and what is not. Changes nothing.
     ///
-    /// The exit code is 0 if a server starts with it without dropping anything, else 1.
+    /// The exit code is 0 if all files are whole and a server starts with them, else 1.
     Check {
         /// The data directory, or one file of it.
         path: PathBuf,
@@ -46,52 +46,57 @@ pub(super) fn run(args: &AofArgs) -> anyhow::Result<ExitCode> {
         Command::Check { path, json } => {
             let report = tools::check(path)?;
             if *json {
-                println!("{}", serde_json::to_string_pretty(&report)?)
+                out!("{}", serde_json::to_string_pretty(&report)?);
             } else {
-                tell(&report)
+                tell(&report)?;
             }
-            let whole = report.starts && report.torn_bytes == 0;
+            let whole = report.starts && report.files.iter().all(|file| file.damage.is_none());
             Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Repair { dir, write, json } => {
             let repair = tools::repair(dir, *write)?;
             if *json {
-                println!("{}", serde_json::to_string_pretty(&repair)?)
+                out!("{}", serde_json::to_string_pretty(&repair)?);
             } else {
-                tell_repair(&repair)
+                tell_repair(&repair)?;
             }
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-fn tell(report: &Report) {
+fn tell(report: &Report) -> anyhow::Result<()> {
     for file in &report.files {
         let FileReport { file: name, bytes, records, damage, .. } = file;
-        println!("{name}  {bytes} bytes  {records} records");
+        out!("{name}  {bytes} bytes  {records} records");
         if let Some(damage) = damage {
-            println!("  damaged at byte {}, line {}: {}", damage.offset, damage.line, damage.reason);
-            println!("  {:?}", damage.excerpt);
-            match damage.records_behind {
-                0 => println!("  nothing whole follows: a last write was cut off"),
-                records => println!("  {records} whole records follow"),
+            out!("  damaged at byte {}, line {}: {}", damage.offset, damage.line, damage.reason);
+            out!("  {:?}", damage.excerpt);
+            match (damage.line, damage.records_behind) {
+                (0, _) => out!("  a start falls back to the snapshot before it, if there is one"),
+                (_, 0) => out!("  nothing whole follows: a last write was cut off"),
+                (_, records) => out!("  {records} whole records follow"),
             }
         }
     }
-    println!("{}", report.message);
+    out!("{}", report.message);
     if let (Some(revision), Some(keys)) = (report.revision, report.keys) {
-        println!("revision {revision}, {keys} keys");
+        out!("revision {revision}, {keys} keys");
     }
+    Ok(())
 }
 
-fn tell_repair(repair: &Repair) {
+fn tell_repair(repair: &Repair) -> anyhow::Result<()> {
     match (repair.actions.is_empty(), repair.written) {
-        (true, _) => println!("there is nothing to repair"),
-        (false, true) => println!("done:"),
-        (false, false) => println!("to be done, with --write:"),
+        (true, _) => out!("there is nothing to repair"),
+        (false, true) => out!("done:"),
+        (false, false) => out!("to be done, with --write:"),
     }
-    repair.actions.iter().for_each(|action| println!("  {action}"));
+    for action in &repair.actions {
+        out!("  {action}");
+    }
     if let (Some(revision), Some(keys)) = (repair.revision, repair.keys) {
-        println!("a server starts with it: revision {revision}, {keys} keys");
+        out!("a server starts with it: revision {revision}, {keys} keys");
     }
+    Ok(())
 }

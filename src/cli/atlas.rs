@@ -16,9 +16,9 @@ use crate::telemetry;
 /// Starts the store alone: a port for Redis clients and JSON lines, without HTTP and sockets.
 #[derive(Args, Debug)]
 pub(super) struct AtlasArgs {
-    /// Address and port to listen on.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6379")]
-    listen: String,
+    /// Address and port to listen on, 127.0.0.1:6379 if nothing is said.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
     /// Directory of everything that outlives the process.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
@@ -46,7 +46,7 @@ enum Mode {
 impl AtlasArgs {
     fn sources(self) -> Sources {
         let mut base = Config::default();
-        base.atlas.listen = self.listen;
+        "127.0.0.1:6379".clone_into(&mut base.atlas.listen);
         let mode = self.sync_mode.map(|mode| match mode {
             Mode::Every => "every",
             Mode::Interval => "interval",
@@ -54,6 +54,7 @@ impl AtlasArgs {
         });
         let flag = |name, key, value: String| Flag { name, key, value: Value::String(value) };
         let flags = [
+            self.listen.map(|value| flag("--listen", "atlas.listen", value)),
             self.data_dir.map(|value| flag("--data-dir", "store.data_dir", value)),
             mode.map(|value| flag("--sync-mode", "store.sync_mode", value.to_owned())),
         ];
@@ -76,7 +77,10 @@ pub(super) fn run(args: AtlasArgs) -> anyhow::Result<ExitCode> {
         say!("ATLAS {} is ready.", env!("CARGO_PKG_VERSION"));
         say!("  Port  {}", port.address());
         say!("  Try   redis-cli -p {} SET hello world", port.address().port());
-        tracing::info!(signal = signals.next().await, "stopping");
+        tokio::select! {
+            signal = signals.next() => tracing::info!(signal, "stopping"),
+            () = store.ended() => bail!("the thread of the store has died"),
+        }
         drop(port);
         store.close().await.context("the store was not closed in order")?;
         Ok(ExitCode::SUCCESS)

@@ -51,9 +51,9 @@ enum Command {
 pub(super) fn run(args: &BackupArgs) -> anyhow::Result<ExitCode> {
     let tell = |verb: &str, backup: &Backup| -> anyhow::Result<()> {
         if args.json {
-            println!("{}", serde_json::to_string_pretty(backup)?);
+            out!("{}", serde_json::to_string_pretty(backup)?);
         } else {
-            println!("{verb}: {}", summary(backup));
+            out!("{verb}: {}", summary(backup));
         }
         Ok(())
     };
@@ -64,9 +64,12 @@ pub(super) fn run(args: &BackupArgs) -> anyhow::Result<ExitCode> {
         Command::List { dir } => {
             let found = tools::list_backups(dir)?;
             if args.json {
-                println!("{}", serde_json::to_string_pretty(&found)?);
+                out!("{}", serde_json::to_string_pretty(&found)?);
             } else {
-                found.iter().for_each(|(path, backup)| println!("{}  {}", path.display(), summary(backup)));
+                for listed in found {
+                    let text = listed.backup.as_ref().map(summary).or(listed.problem).unwrap_or_default();
+                    out!("{}  {text}", listed.path.display());
+                }
             }
         }
         Command::Verify { backup } => tell("whole", &tools::verify_backup(backup)?)?,

@@ -1,5 +1,6 @@
 //! `helios kv`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ pub(super) struct KvArgs {
         global = true
     )]
     url: String,
+    /// PEM file with the authority to trust instead of the system's.
+    #[arg(long, value_name = "FILE", global = true)]
+    ca: Option<PathBuf>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -38,6 +42,7 @@ enum Command {
         /// The key.
         key: String,
         /// The value as JSON; what is no JSON is text.
+        #[arg(allow_hyphen_values = true)]
         value: String,
         /// Time until the key ends.
         #[arg(long, value_name = "SPAN")]
@@ -70,7 +75,8 @@ enum Command {
 
 pub(super) fn run(args: &KvArgs) -> anyhow::Result<ExitCode> {
     actix_rt::System::new().block_on(async {
-        let options = PeerOptions { timeout: Duration::from_secs(30), ..PeerOptions::default() };
+        let options =
+            PeerOptions { timeout: Duration::from_secs(30), ca: args.ca.clone(), ..PeerOptions::default() };
         let mut peer = Peer::connect(&args.url, &options).await?;
         let code = work(&args.command, &mut peer).await?;
         // The answer is out; a server that does not say goodbye is no failure.
@@ -85,8 +91,8 @@ async fn work(command: &Command, peer: &mut Peer) -> anyhow::Result<ExitCode> {
         Command::Get { key } => {
             let entry = peer.request("kv:get", &json!({ "key": key })).await?;
             match (&entry["value"], entry["encoding"].as_str()) {
-                (Value::String(text), Some("utf8" | "base64")) => println!("{text}"),
-                (value, Some(_)) => println!("{}", serde_json::to_string_pretty(value)?),
+                (Value::String(text), Some("utf8" | "base64")) => out!("{text}"),
+                (value, Some(_)) => out!("{}", serde_json::to_string_pretty(value)?),
                 _ => return Ok(found(false)),
             }
             Ok(found(true))
@@ -120,7 +126,9 @@ async fn work(command: &Command, peer: &mut Peer) -> anyhow::Result<ExitCode> {
 /// Prints the entries of a page and of all that follow.
 async fn list(peer: &mut Peer, mut params: Value, mut page: Value) -> anyhow::Result<()> {
     loop {
-        page["entries"].as_array().into_iter().flatten().for_each(|entry| println!("{entry}"));
+        for entry in page["entries"].as_array().into_iter().flatten() {
+            out!("{entry}");
+        }
         if page["cursor"].is_null() {
             return Ok(());
         }
@@ -143,7 +151,7 @@ async fn watch(peer: &mut Peer, prefix: &str, from: Option<&str>) -> anyhow::Res
             received => received?,
         };
         match received {
-            Received::Notification { topic, data, .. } if topic == "kv:changes" => println!("{data}"),
+            Received::Notification { topic, data, .. } if topic == "kv:changes" => out!("{data}"),
             Received::Notification { topic, data, .. } if topic == "kv:ended" => {
                 bail!("the watch has ended: {data}")
             }

@@ -9,6 +9,15 @@ macro_rules! say {
     }};
 }
 
+/// Prints a line of the result. Whoever has closed standard output wants no more: that ends the command, and
+/// is no failure.
+macro_rules! out {
+    ($($part:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), $($part)*)?;
+    }};
+}
+
 mod aof;
 mod atlas;
 mod backup;
@@ -69,6 +78,10 @@ pub fn main() -> ExitCode {
         Some(Command::Completions(args)) => completions::run(&args),
     };
     done.unwrap_or_else(|error| {
+        let closed = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::BrokenPipe;
+        if error.downcast_ref::<std::io::Error>().is_some_and(closed) {
+            return ExitCode::SUCCESS;
+        }
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })

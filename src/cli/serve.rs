@@ -98,7 +98,7 @@ async fn work(server: Running, signals: &mut Signals) -> ExitCode {
     tokio::select! {
         name = signals.next() => tracing::info!(signal = name, "stopping"),
         () = server.broken() => {
-            tracing::error!("the table of connections is gone; stopping");
+            tracing::error!("the table of connections or the store is gone; stopping");
             server.stop().await;
             return ExitCode::FAILURE;
         }

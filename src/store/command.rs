@@ -104,7 +104,8 @@ pub struct Commit {
     pub checks: Vec<Check>,
     /// What to do, in order. Each sees what those before have done.
     pub commands: Vec<Command>,
-    /// Whether a refused command leaves the others in force, as Redis has it. Otherwise it undoes them.
+    /// Whether a command that does not fit its value leaves the others in force, as Redis has it. Otherwise it
+    /// undoes them, as one that meets a limit always does.
     pub keep_going: bool,
 }
 
@@ -191,7 +192,7 @@ impl Command {
 
 impl Work {
     /// How much room it takes in the queue: once, and once more for every 16 KiB of values.
-    pub(super) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         let bytes = |command: &Command| match command {
             Command::Set { value, .. } | Command::Emit { data: value, .. } => value.len(),
             Command::Append { tail, .. } => tail.len(),

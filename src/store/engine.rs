@@ -9,7 +9,10 @@ use super::state::{State, View};
 use super::value::{Entry, Key, Value};
 
 /// Commands that one commit may have.
-pub(super) const COMMIT_COMMANDS_MAX: usize = 10_000;
+pub(super) const COMMIT_COMMANDS_MAX: usize = 100_000;
+
+/// The last moment at which a key may end, in milliseconds since the Unix epoch: some 140 million years.
+const EXPIRY_MAX: u64 = i64::MAX as u64 / 2;
 
 /// A state that is about to be the next version, and the commits that lead there.
 #[derive(Debug)]
@@ -91,7 +94,7 @@ impl Engine {
             let outcome = self.command(command, at);
             let refusal = match (outcome, self.limits.check_commit(self.pending_bytes)) {
                 (_, Err(refusal)) => refusal,
-                (Err(refusal), Ok(())) if !commit.keep_going => refusal,
+                (Err(refusal), Ok(())) if !commit.keep_going || refusal.is_a_limit() => refusal,
                 (outcome, Ok(())) => {
                     outcomes.push(outcome);
                     continue;
@@ -170,9 +173,14 @@ impl Engine {
         let expires_at = match expiry {
             Expiry::Never => 0,
             Expiry::Keep => found.expires_at(),
-            // It would be over at once.
-            Expiry::At(ends) if ends <= at => return self.delete(key, Condition::Always, found),
-            Expiry::At(ends) => ends,
+            Expiry::At(ends) if ends <= at => {
+                // It was set, and was over at once.
+                if found.alive {
+                    self.change(Change::Delete { key, expired: true });
+                }
+                return Outcome::Written { done: true, version: 0, previous: found.entry() };
+            }
+            Expiry::At(ends) => ends.min(EXPIRY_MAX),
         };
         self.put(key, value, expires_at, &found);
         Outcome::Written { done: true, version: self.next(), previous: found.entry() }
@@ -194,7 +202,7 @@ impl Engine {
         }
         let expires_at = match ends {
             Some(ends) if ends <= at => return self.delete(key, Condition::Always, found),
-            ends => ends.unwrap_or(0),
+            ends => ends.map_or(0, |ends| ends.min(EXPIRY_MAX)),
         };
         let mut version = found.version();
         if expires_at != found.expires_at() {

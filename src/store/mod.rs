@@ -140,6 +140,7 @@ impl Store {
     pub async fn run(&self, command: Command) -> Result<Result<Outcome, Refusal>, StoreError> {
         match self.run_all(vec![Work::One(command)]).await?.pop() {
             Some(Done::One(outcome)) => Ok(outcome),
+            Some(Done::Failed(error)) => Err(error),
             _ => Err(StoreError::Closed),
         }
     }
@@ -151,6 +152,7 @@ impl Store {
     pub async fn commit(&self, commit: Commit) -> Result<CommitOutcome, StoreError> {
         match self.run_all(vec![Work::Commit(commit)]).await?.pop() {
             Some(Done::Commit(outcome)) => Ok(outcome),
+            Some(Done::Failed(error)) => Err(error),
             _ => Err(StoreError::Closed),
         }
     }
@@ -199,6 +201,11 @@ impl Store {
     /// revision; before the first one, the time of the start and 0.
     pub fn last_snapshot(&self) -> (u64, u64) {
         (self.0.shared.saved_at(), self.0.shared.saved_revision())
+    }
+
+    /// Ends when the store is closed, or its writer has died.
+    pub async fn ended(&self) {
+        self.0.shared.ended.cancelled().await;
     }
 
     /// Whether writes are taken, and if not, why.
@@ -271,6 +278,7 @@ fn start(writer: Writer, lock: Box<dyn Send + Sync + Debug>) -> Result<JoinHandl
             }
             self.0.queue.close();
             self.0.watches.close();
+            self.0.ended.cancel();
         }
     }
     let guard = Guard(Arc::clone(&writer.shared));

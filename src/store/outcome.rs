@@ -1,5 +1,6 @@
 //! What commands give, or why they cannot be carried out.
 
+use super::error::StoreError;
 use super::value::Entry;
 
 /// What a command has given.
@@ -53,6 +54,15 @@ pub enum Done {
     One(Result<Outcome, Refusal>),
     /// Of several at once.
     Commit(CommitOutcome),
+    /// Of a write while none are taken. Reads beside it were carried out.
+    Failed(StoreError),
+}
+
+impl Refusal {
+    /// Whether a limit was met; otherwise the value does not fit the command.
+    pub(super) fn is_a_limit(&self) -> bool {
+        !matches!(self, Self::NotANumber | Self::Overflow)
+    }
 }
 
 /// Why a command cannot be carried out, whoever asks.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
 
 use super::disk::Disk;
 use super::health::SharedHealth;
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
     pub(super) disk: Arc<dyn Disk>,
+    /// Cancelled once the writer has ended.
+    pub(super) ended: CancellationToken,
     /// When the last snapshot was proven, in milliseconds since the Unix epoch, and its revision.
     saved_at: AtomicU64,
     saved_revision: AtomicU64,
@@ -46,6 +49,7 @@ impl Shared {
             saved_revision: AtomicU64::new(0),
             clock,
             disk,
+            ended: CancellationToken::new(),
         }
     }
 

@@ -202,12 +202,17 @@ impl View {
         self.state.entries.range_from(start).filter(|(_, entry)| !entry.expired(self.now_ms))
     }
 
-    /// At most `limit` keys that begin with `prefix`, from `start` on.
-    pub fn page(&self, prefix: &[u8], start: &[u8], limit: usize) -> Page {
+    /// At most `limit` keys that begin with `prefix`, from `start` on. Once their bytes are more than `bytes`
+    /// none follows.
+    pub fn page(&self, prefix: &[u8], start: &[u8], limit: usize, bytes: usize) -> Page {
         let start = if start > prefix { start } else { prefix };
         let mut fitting = self.range_from(start).take_while(|(key, _)| key.starts_with(prefix));
-        let owned = |(key, entry): (&[u8], &Entry)| (key.to_vec(), entry.clone());
-        let entries = fitting.by_ref().take(limit).map(owned).collect();
+        let (mut entries, mut taken) = (Vec::new(), 0);
+        while entries.len() < limit && taken <= bytes {
+            let Some((key, entry)) = fitting.next() else { break };
+            taken += key.len() + entry.value.len();
+            entries.push((key.to_vec(), entry.clone()));
+        }
         Page { entries, next: fitting.next().map(|(key, _)| key.to_vec()) }
     }
 }

@@ -122,15 +122,13 @@ impl Writer {
 
     fn work(&mut self, work: Vec<Work>, answer: oneshot::Sender<Result<Vec<Done>, StoreError>>) {
         let health = self.shared.health.get().check();
-        if let Err(error) = health
-            && !work.iter().all(Work::is_read)
-        {
-            let _ = answer.send(Err(error));
-            return;
-        }
         let at = self.shared.clock.now_ms();
         let mut done = Vec::with_capacity(work.len());
         for work in work {
+            if let (Err(error), false) = (&health, work.is_read()) {
+                done.push(Done::Failed(error.clone()));
+                continue;
+            }
             let (result, committed) = self.engine.apply(work, at);
             events::refused(&self.shared.metrics, &result);
             done.push(result);

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
+use crate::wait::until;
+
 struct Lines(BufReader<TcpStream>);
 
 fn server() -> TestServer {
@@ -67,6 +69,9 @@ async fn commands_answer_as_the_contract_says() {
     }
     lines.ask(json!({"cmd": "SET", "key": "t", "value": "1", "ttl": 100})).await;
     let ttl = lines.ask(json!({"cmd": "TTL", "key": "t"})).await["ttl"].as_i64().unwrap();
+    lines.ask(json!({"cmd": "SET", "key": "far", "value": "1", "ttl": i64::MAX})).await;
+    assert!(lines.ask(json!({"cmd": "TTL", "key": "far"})).await["ttl"].as_i64().unwrap() > 1 << 50);
+    lines.ask(json!({"cmd": "DEL", "key": "far"})).await;
     assert!((98..=100).contains(&ttl), "{ttl}");
     let several = json!({"cmd": "MULTI", "ops": [{"cmd": "SET", "key": "m1", "value": "1"}, {"cmd": "DEL", "key": "a"}]});
     assert_eq!(lines.ask(several).await["ok"], true);
@@ -97,6 +102,7 @@ async fn what_is_wrong_is_named_logged_nowhere_and_the_connection_stays() {
         (r#"{"cmd":"SET","key":"a","value":"1","ttl":-1}"#, "ttl must not be negative"),
         (r#"{"cmd":"MULTI","ops":[{"cmd":"SET","key":"a"},{"cmd":"GET","key":"a"}]}"#, "ops[1]: "),
         (r#"{"cmd":"ADDPEER","key":"1","value":"x"}"#, "needs a cluster"),
+        (r#"{"cmd":"SET","key":"a","value":"1","tll":5}"#, "unknown field `tll`"),
         (r#"{"cmd":"SCAN","cursor":"?"}"#, "cursor is none of an earlier answer"),
         ("", "the line is empty"),
         ("{", "the line is not a request"),
@@ -169,6 +175,11 @@ async fn a_password_comes_first_and_too_many_connections_are_told() {
     assert_eq!(lines.ask(json!({"cmd": "AUTH", "value": "wrong"})).await["ok"], false);
     assert_eq!(lines.ask(json!({"cmd": "AUTH", "value": "open sesame"})).await["ok"], true);
     assert_eq!(lines.ask(json!({"cmd": "PING"})).await["ok"], true);
+    drop(lines);
+    until("it is gone", || server.metrics().atlas.connections.get() == 0).await;
+    let mut stranger = Lines::open(&server).await;
+    let long = stranger.ask(json!({"cmd": "GET", "key": "x".repeat(70_000)})).await;
+    assert_eq!(long["error"], "a line has at most 65536 bytes");
     let mut second = TcpStream::connect(server.atlas_address().unwrap()).await.unwrap();
     let mut text = String::new();
     second.read_to_string(&mut text).await.unwrap();

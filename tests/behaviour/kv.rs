@@ -210,6 +210,31 @@ async fn a_watch_goes_on_where_it_was_after_a_break() {
 }
 
 #[tokio::test]
+async fn what_is_too_long_for_a_message_is_told_without_its_value() {
+    let server = TestServer::start();
+    let set = |key: &str, bytes: usize| {
+        let key = format!("kv:{key}").into_bytes();
+        // Control characters are six times as long in JSON.
+        server.store().run(helios::store::Command::set(key, helios::store::Value::bytes(vec![1; bytes])))
+    };
+    set("w:long", 2_000_000).await.unwrap().unwrap();
+    set("w:short", 3).await.unwrap().unwrap();
+    let mut peer = server.peer().await;
+    let begun = ask(&mut peer, "kv:watch", json!({"prefix": "w:"})).await;
+    let shown = |entry: &Value| (entry["key"].clone(), entry["valueOmitted"].clone());
+    let entries: Vec<_> = begun["entries"].as_array().unwrap().iter().map(shown).collect();
+    assert_eq!(entries, [(json!("w:long"), json!(true)), (json!("w:short"), Value::Null)]);
+    for (key, bytes) in [("w:1", 5), ("w:2", 400_000), ("w:3", 5)] {
+        set(key, bytes).await.unwrap().unwrap();
+        let told = changes(&mut peer).await;
+        assert_eq!(told["changes"][0]["key"], key);
+        assert_eq!(told["changes"][0]["valueOmitted"] == true, bytes > 100_000, "{key}");
+    }
+    let page = ask(&mut peer, "kv:scan", json!({"prefix": "w:"})).await;
+    assert_eq!(page["entries"].as_array().unwrap().len(), 5);
+}
+
+#[tokio::test]
 async fn watches_end_with_their_session_and_are_limited() {
     let server = TestServer::start_with(|config| config.kv.watches_max = 2, |b| b);
     let mut peer = server.peer().await;

@@ -31,7 +31,10 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 fn set(store: &Store, key: &str, value: &str) -> Result<(), StoreError> {
     let command = Command::set(key.as_bytes(), Value::bytes(value.as_bytes()));
-    store.run_all_blocking(vec![Work::One(command)]).map(drop)
+    match store.run_all_blocking(vec![Work::One(command)])?.pop() {
+        Some(Done::Failed(error)) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn get(store: &Store, key: &str) -> Option<String> {

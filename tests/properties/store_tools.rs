@@ -167,6 +167,23 @@ fn files_that_nothing_names_do_not_mislead_a_repair() {
 }
 
 #[test]
+fn a_damaged_newest_snapshot_is_told_left_out_and_not_backed_up() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    filled(&data);
+    flip(&files(&data, ".rdb").pop().unwrap(), 50);
+    let report = check(&data).unwrap();
+    assert!(report.starts && report.files.iter().any(|file| file.damage.is_some()));
+    let backup = create_backup(&data, &place.path().join("backup"), &Clock::default()).unwrap();
+    assert_eq!(backup.keys, 300);
+    assert!(!repair(&data, true).unwrap().actions.is_empty());
+    assert!(check(&data).unwrap().files.iter().all(|file| file.damage.is_none()));
+    assert_eq!(prefix_of(&data), 300);
+    let nothing = repair(place.path(), true).unwrap_err().to_string();
+    assert!(nothing.contains("there is no store here"), "{nothing}");
+}
+
+#[test]
 fn an_open_store_is_not_repaired() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path());
@@ -205,16 +222,17 @@ fn a_backup_of_a_store_at_work_is_a_moment_of_it() {
     drop(store);
     let listed = list_backups(&place.path().join("backups")).unwrap();
     assert_eq!(listed.len(), 8);
-    for (number, (path, backup)) in listed.iter().enumerate() {
+    for (number, listed) in listed.iter().enumerate() {
+        let (path, backup) = (&listed.path, listed.backup.as_ref().unwrap());
         verify_backup(path).unwrap();
         let restored = place.path().join(format!("restored-{number}"));
         restore_backup(path, &restored).unwrap();
         assert_eq!(prefix_of(&restored) as usize, backup.keys);
     }
-    let error = restore_backup(&listed[0].0, &data).unwrap_err().to_string();
+    let error = restore_backup(&listed[0].path, &data).unwrap_err().to_string();
     assert!(error.contains("the directory is not empty"), "{error}");
-    let file = listed[7].0.join(&listed[7].1.files[0].name);
+    let file = listed[7].path.join(&listed[7].backup.as_ref().unwrap().files[0].name);
     flip(&file, 30);
-    let error = verify_backup(&listed[7].0).unwrap_err().to_string();
+    let error = verify_backup(&listed[7].path).unwrap_err().to_string();
     assert!(error.contains("not what was backed up"), "{error}");
 }

@@ -229,6 +229,31 @@ class Protocol:
         self.assertIsNone(r.get("q"))
         raw.close()
 
+    def test_each_command_of_a_transaction_has_its_own_answer(self):
+        with self.redis.pipeline() as pipe:
+            pipe.set("n", "x").incr("n").mset({"a": 1, "b": 2}).get("a").delete("a", "b", "none").exists("a")
+            got = pipe.execute(raise_on_error=False)
+        self.assertIsInstance(got[1], redis.ResponseError)
+        self.assertEqual([got[0], *got[2:]], [True, True, b"1", 2, 0])
+        with self.redis.pipeline() as pipe:
+            pipe.mset({"a": 1, "k" * 5000: 2, "b": 3}).set("c", 1)
+            with self.assertRaises(redis.ResponseError):
+                pipe.execute()
+        self.assertEqual(self.redis.exists("a", "b", "c"), 0, "what meets a limit undoes all of it")
+        with self.redis.pipeline() as pipe:
+            for number in range(20_000):
+                pipe.set(f"many:{number}", number)
+            self.assertEqual(len(pipe.execute()), 20_000)
+
+    def test_times_that_are_over_or_far_away(self):
+        r = self.redis
+        self.assertTrue(r.execute_command("SET", "a", "1", "NX", "EXAT", "1"))
+        self.assertIsNone(r.get("a"))
+        self.assertTrue(r.execute_command("SET", "a", "1", "PXAT", 2**63 - 1))
+        self.assertGreater(r.ttl("a"), 2**50)
+        self.refused("not an integer", "INCRBY", "n", "+5")
+        self.refused("not an integer", "INCRBY", "n", "05")
+
     def test_a_transaction_is_never_seen_half_done(self):
         stop = threading.Event()
         wrong = []
@@ -329,6 +354,21 @@ class Password(unittest.TestCase):
             self.assertIn(b"invalid bulk length", answer)
         finally:
             server.stop()
+
+
+class Unread(unittest.TestCase):
+    def test_peers_that_do_not_read_neither_fill_the_memory_nor_stop_the_end(self):
+        server = Server()
+        client = redis.Redis(port=server.port)
+        client.set("big", b"x" * 4_000_000)
+        with server.socket() as lazy:
+            lazy.sendall(b"SET a 1\r\n" + b"GET big\r\n" * 200)
+            while client.info("stats")["total_commands_processed"] < 10:
+                pass
+            with open(f"/proc/{server.process.pid}/status") as status:
+                peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+            self.assertLess(peak, 400_000, "KiB")
+            self.assertEqual(server.stop(), 0)
 
 
 class Restart(unittest.TestCase):

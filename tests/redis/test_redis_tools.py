@@ -69,6 +69,20 @@ class Raw(unittest.TestCase):
         self.assertEqual(self.server.raw(b"PING\r\nSET a 'x y'\r\nGET a\n\r\nQUIT\r\nPING\r\n"),
                          b"+PONG\r\n+OK\r\n$3\r\nx y\r\n+OK\r\n")
 
+    def test_what_waits_is_answered_in_the_version_in_which_it_was_asked(self):
+        sent = b"SET v 1\r\nGETDEL none\r\nHELLO 3\r\nGET none\r\n"
+        answer = self.server.raw(sent)
+        self.assertTrue(answer.startswith(b"+OK\r\n$-1\r\n%7\r\n"), answer)
+        self.assertTrue(answer.endswith(b"_\r\n"), answer)
+
+    def test_a_request_of_many_small_parts_in_many_pieces(self):
+        parts = 50_000
+        with self.server.socket() as connection:
+            sent = b"*%d\r\n$3\r\nDEL\r\n" % (parts + 1) + b"$1\r\na\r\n" * parts
+            for start in range(0, len(sent), 1_000):
+                connection.sendall(sent[start : start + 1_000])
+            self.assertEqual(connection.recv(100), b":0\r\n")
+
     def test_each_wrong_request_is_told_and_ends_the_connection(self):
         for sent, text in [
             (b"*x\r\n", b"invalid multibulk length"),

@@ -9,8 +9,11 @@ use super::port::Port;
 use super::request::Args;
 use crate::store::{Command, CommitOutcome, Done, Outcome, Reader, Refusal, StoreError, Work};
 
-/// Work beyond this is brought to the store before more is read.
+/// Work of more weight than this is brought to the store before more is read.
 const WORK_MAX: usize = 1_024;
+
+/// Looks at the store that may wait for the writes before them.
+const READS_MAX: usize = 16;
 
 /// Answers beyond this are sent before more is worked on.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -22,6 +25,10 @@ pub(super) struct Batch {
     /// Answers in order; those of the slots come behind.
     pub(super) answers: Answers,
     work: Vec<Work>,
+    /// Looks at the store that wait for the writes before them.
+    reads: usize,
+    /// How much room the work takes in the store's queue.
+    weight: usize,
     slots: Vec<Slot>,
     /// The commands that were answered, and whether with success.
     answered: Vec<(usize, bool)>,
@@ -54,6 +61,8 @@ impl Batch {
             port,
             answers: Answers::new(false),
             work: Vec::new(),
+            reads: 0,
+            weight: 0,
             slots: Vec::new(),
             answered: Vec::new(),
             began: Instant::now(),
@@ -67,7 +76,18 @@ impl Batch {
 
     /// Whether what was asked so far should be brought to an end before more is worked on.
     pub(super) fn is_full(&self) -> bool {
-        self.work.len() >= WORK_MAX || self.answers.bytes.len() >= ANSWER_BYTES_MAX
+        self.weight >= WORK_MAX || self.answers.bytes.len() >= ANSWER_BYTES_MAX
+    }
+
+    /// Whether a look at the store should not wait with the writes before it: what it sees would be written
+    /// down by the writer, and kept until all is answered.
+    pub(super) fn should_finish_first(&self, wide: bool) -> bool {
+        !self.work.is_empty() && (wide || self.reads >= READS_MAX)
+    }
+
+    /// Whether nothing waits for the store.
+    pub(super) fn is_idle(&self) -> bool {
+        self.work.is_empty()
     }
 
     /// Answers at its turn.
@@ -95,6 +115,7 @@ impl Batch {
             let port = Arc::clone(&self.port);
             self.answer(command, |to| run(&Seen { view: &view, port: &port }, args, to));
         } else {
+            self.reads += 1;
             let reader = self.reader(run, args);
             self.plan(command, Planned::one(Command::Read(reader), Render::Read));
         }
@@ -117,6 +138,7 @@ impl Batch {
 
     /// Asks the store, and tells the outcome in a way of its own.
     pub(super) fn ask(&mut self, command: usize, work: Work, tell: Tell) {
+        self.weight += work.weight();
         self.work.push(work);
         self.slots.push(Slot::Work { command, tell });
     }
@@ -125,6 +147,7 @@ impl Batch {
     pub(super) async fn finish(&mut self) {
         if !self.work.is_empty() {
             let work = std::mem::take(&mut self.work);
+            (self.weight, self.reads) = (0, 0);
             match self.port.store.run_all(work).await {
                 Ok(done) => self.tell(done.into_iter().map(Ok)),
                 Err(error) => self.tell(std::iter::repeat_with(|| Err(error.clone()))),
@@ -174,6 +197,7 @@ impl Tell {
             }
             (Self::Exec(_), Ok(Done::Commit(CommitOutcome::Conflict { .. }))) => to.nil_array(),
             (_, Ok(Done::Commit(CommitOutcome::Refused { refusal, .. }))) => to.refusal(&refusal),
+            (_, Ok(Done::Failed(error))) => to.store_error(&error),
             (_, Ok(_)) => to.error("ERR internal error"),
         }
     }

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -13,8 +13,11 @@ use super::batch::Batch;
 use super::commands::{COMMANDS, Kind};
 use super::lines::{self, LINE_BYTES_MAX};
 use super::port::Port;
-use super::request::{self, Args, Parsed, ProtocolError, RequestLimits};
+use super::request::{self, Args, Parsed, Progress, ProtocolError, RequestLimits};
 use super::session::Session;
+
+/// How long a peer has to take its last answers when the port closes.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Bytes of an empty buffer that are kept; what a large request has taken is given back.
 const IDLE_BYTES: usize = 16 * 1024;
@@ -37,7 +40,9 @@ pub(super) struct Connection<S> {
     stream: S,
     port: Arc<Port>,
     buffer: BytesMut,
-    places: Vec<Range<usize>>,
+    progress: Progress,
+    /// Bytes of the buffer that are known to hold no end of a line.
+    searched: usize,
     batch: Batch,
     session: Session,
 }
@@ -47,7 +52,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self {
             stream,
             buffer: BytesMut::new(),
-            places: Vec::new(),
+            progress: Progress::default(),
+            searched: 0,
             batch: Batch::new(Arc::clone(&port)),
             session: Session::new(&port, id, address),
             port,
@@ -63,12 +69,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         loop {
             self.batch.begin();
             while self.work(protocol).await {
-                self.send().await?;
+                self.send(&closing).await?;
             }
-            self.send().await?;
+            self.send(&closing).await?;
             if self.session.leaving || !self.receive(&closing).await? {
                 // The peer reads to the end of what was sent before it sees the close.
-                return self.stream.shutdown().await;
+                return tokio::time::timeout(GRACE, self.stream.shutdown()).await?;
             }
         }
     }
@@ -88,8 +94,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         tokio::select! {
             biased;
-            read = self.stream.read_buf(&mut self.buffer) => Ok(read? > 0),
             () = closing.cancelled() => Ok(false),
+            read = self.stream.read_buf(&mut self.buffer) => Ok(read? > 0),
             () = timeout => {
                 self.refused("idle");
                 Ok(false)
@@ -97,13 +103,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn send(&mut self) -> io::Result<()> {
+    /// Sends the answers. A peer that does not take them is not waited for when the port closes, nor for
+    /// longer than it may be idle.
+    async fn send(&mut self, closing: &CancellationToken) -> io::Result<()> {
         let answers = &mut self.batch.answers.bytes;
         if answers.is_empty() {
             return Ok(());
         }
-        self.stream.write_all(answers).await?;
-        self.stream.flush().await?;
+        let idle = self.port.options.idle_timeout;
+        let write = async {
+            self.stream.write_all(answers).await?;
+            self.stream.flush().await
+        };
+        tokio::select! {
+            sent = write => sent?,
+            () = async { closing.cancelled().await; tokio::time::sleep(GRACE).await } => {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            () = tokio::time::sleep(idle.get()), if !idle.is_zero() => {
+                self.refused("idle");
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
         answers.clear();
         answers.shrink_to(IDLE_BYTES);
         Ok(())
@@ -128,17 +149,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return false;
         }
         let limits = if self.session.authenticated { KNOWN } else { STRANGER };
-        match request::parse(&self.buffer, &mut self.places, limits) {
+        match request::parse(&self.buffer, &mut self.progress, limits) {
             Ok(Parsed::More(bytes)) => {
                 self.buffer.reserve(bytes.saturating_sub(self.buffer.len()));
                 false
             }
             Ok(Parsed::Whole(bytes)) => {
-                let args = Args::new(&self.buffer, &self.places);
+                let args = Args::new(&self.buffer, self.progress.places());
                 if args.len() > 0 {
                     self.session.command(args, &mut self.batch).await;
                 }
                 request::consume(&mut self.buffer, bytes);
+                self.progress.restart();
                 true
             }
             Err(ProtocolError(text)) => {
@@ -152,16 +174,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Works on one JSON line. `false` if none is whole.
     fn line(&mut self) -> bool {
-        let Some(end) = memchr::memchr(b'\n', &self.buffer) else {
-            if self.buffer.len() > LINE_BYTES_MAX {
+        let limit = if self.session.authenticated { LINE_BYTES_MAX } else { STRANGER.bytes };
+        let Some(end) = memchr::memchr(b'\n', &self.buffer[self.searched..]) else {
+            self.searched = self.buffer.len();
+            if self.buffer.len() > limit {
                 self.refused("line");
-                let text = format!("a line has at most {LINE_BYTES_MAX} bytes");
+                let text = format!("a line has at most {limit} bytes");
                 self.batch.answer(COMMANDS.len(), |to| lines::error(&text, &mut to.bytes));
                 self.session.leaving = true;
             }
             return false;
         };
-        lines::line(&self.buffer[..end], &mut self.session, &mut self.batch);
+        let end = self.searched + end;
+        self.searched = 0;
+        if end > limit {
+            self.refused("line");
+            let text = format!("a line has at most {limit} bytes");
+            self.batch.answer(COMMANDS.len(), |to| lines::error(&text, &mut to.bytes));
+        } else {
+            lines::line(&self.buffer[..end], &mut self.session, &mut self.batch);
+        }
         request::consume(&mut self.buffer, end + 1);
         true
     }

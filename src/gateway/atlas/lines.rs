@@ -8,22 +8,20 @@ use serde_json::{Map, Value as Json, json};
 use super::answer::Answers;
 use super::batch::{Batch, Tell as BatchTell};
 use super::commands::COMMANDS;
+use super::lookups;
 use super::session::Session;
 use crate::store::{
-    Command, Commit, CommitOutcome, Condition, Done, Entry, Expiry, Health, Outcome, Reader, Refusal,
-    StoreError, Value, ValueKind, View, Work,
+    Command, Commit, CommitOutcome, Condition, Done, Expiry, Health, Outcome, Reader, Refusal, StoreError,
+    Value, View, Work,
 };
 
 /// The longest line.
 pub(super) const LINE_BYTES_MAX: usize = 24 << 20;
 
-/// Keys of a SCAN or DUMP if it is not told how many, and at most.
-const LIMIT: usize = 1_000;
-const LIMIT_MAX: usize = 100_000;
-
 /// One request.
 #[derive(Deserialize)]
-struct Line {
+#[serde(deny_unknown_fields)]
+pub(super) struct Line {
     cmd: Option<String>,
     key: Option<String>,
     #[serde(default)]
@@ -33,15 +31,17 @@ struct Line {
     #[serde(default)]
     ttl: i64,
     #[serde(default)]
-    prefix: String,
+    pub(super) prefix: String,
     #[serde(default)]
-    cursor: String,
-    limit: Option<usize>,
+    pub(super) cursor: String,
+    pub(super) limit: Option<usize>,
     #[serde(default)]
     ops: Vec<Self>,
     // For peers of a cluster; a single server sees its own writes anyway.
     #[serde(rename = "session_id")]
     _session_id: Option<Json>,
+    #[serde(rename = "extra")]
+    _extra: Option<Json>,
 }
 
 /// How an outcome is told.
@@ -76,6 +76,18 @@ pub(super) fn line(bytes: &[u8], session: &mut Session, batch: &mut Batch) {
         plan(&cmd, line, session)
     });
     match planned {
+        Ok(Planned::Read(read)) if batch.is_idle() => {
+            let view = session.store().view();
+            batch.answer(place, |to| write(&read(&view), &mut to.bytes));
+        }
+        Ok(Planned::Read(read)) => {
+            let reader = Reader::new(move |view| {
+                let mut bytes = Vec::new();
+                write(&read(view), &mut bytes);
+                bytes
+            });
+            batch.ask(place, Work::One(Command::Read(reader)), BatchTell::Line(Tell::Read));
+        }
         Ok(Planned::Work(work, tell)) => batch.ask(place, work, BatchTell::Line(tell)),
         Ok(Planned::Ready(answer)) => batch.answer(place, |to| write(&answer, &mut to.bytes)),
         Err(text) => batch.answer(place, |to: &mut Answers| error(&text, &mut to.bytes)),
@@ -84,8 +96,11 @@ pub(super) fn line(bytes: &[u8], session: &mut Session, batch: &mut Batch) {
 
 enum Planned {
     Work(Work, Tell),
+    Read(Box<ReadFn>),
     Ready(Json),
 }
+
+type ReadFn = dyn FnOnce(&View) -> Json + Send;
 
 fn plan(cmd: &str, line: Line, session: &Session) -> Result<Planned, String> {
     let now = session.store().now_ms();
@@ -107,17 +122,17 @@ fn plan(cmd: &str, line: Line, session: &Session) -> Result<Planned, String> {
         }
         "GET" => {
             let (key, text) = (key(&line)?.to_owned(), wants_text(&line)?);
-            read(move |view| get(view, &key, text))
+            read(move |view| lookups::get(view, &key, text))
         }
         "TTL" => {
             let key = key(&line)?.to_owned();
-            read(move |view| json!({ "ok": true, "ttl": ttl(view, &key) }))
+            read(move |view| json!({ "ok": true, "ttl": lookups::ttl(view, &key) }))
         }
-        "SCAN" | "KEYS" => read(move |view| scan(view, &line)),
-        "DUMP" => read(move |view| dump(view, &line)),
+        "SCAN" | "KEYS" => read(move |view| lookups::scan(view, &line)),
+        "DUMP" => read(move |view| lookups::dump(view, &line)),
         "STATS" => {
             let writable = session.store().health() == Health::Writable;
-            read(move |view| stats(view, writable))
+            read(move |view| lookups::stats(view, writable))
         }
         "PING" => read(|_| json!({ "ok": true, "extra": { "pong": true } })),
         "SNAPSHOT" => {
@@ -135,12 +150,7 @@ fn plan(cmd: &str, line: Line, session: &Session) -> Result<Planned, String> {
 }
 
 fn read(run: impl FnOnce(&View) -> Json + Send + 'static) -> Result<Planned, String> {
-    let reader = Reader::new(move |view| {
-        let mut bytes = Vec::new();
-        write(&run(view), &mut bytes);
-        bytes
-    });
-    Ok(Planned::Work(Work::One(Command::Read(reader)), Tell::Read))
+    Ok(Planned::Read(Box::new(run)))
 }
 
 fn key(line: &Line) -> Result<&str, String> {
@@ -186,87 +196,6 @@ fn wants_text(line: &Line) -> Result<bool, String> {
     }
 }
 
-/// A value and how it is written: as text if that was asked for and it is text, otherwise as base64.
-fn written(value: &Value, text: bool) -> (String, &'static str) {
-    match std::str::from_utf8(value.as_bytes()) {
-        Ok(plain) if text && value.kind() == ValueKind::Json => (plain.to_owned(), "json"),
-        Ok(plain) if text => (plain.to_owned(), "utf8"),
-        _ => (STANDARD.encode(value.as_bytes()), "b64"),
-    }
-}
-
-fn get(view: &View, key: &str, text: bool) -> Json {
-    match view.value(key.as_bytes()) {
-        None => json!({ "ok": false, "error": "key not found" }),
-        Some(value) => {
-            let (value, enc) = written(value, text);
-            json!({ "ok": true, "value": value, "enc": enc })
-        }
-    }
-}
-
-/// Whole seconds left, rounded down; -1 without an end, -2 without a key.
-fn ttl(view: &View, key: &str) -> i64 {
-    match view.get(key.as_bytes()) {
-        None => -2,
-        Some(Entry { expires_at: 0, .. }) => -1,
-        Some(entry) => (entry.expires_at.saturating_sub(view.now_ms()) / 1_000) as i64,
-    }
-}
-
-/// The entries that SCAN and DUMP are about, and where to go on. Keys that are no text are written lossily in
-/// SCAN; the cursor is always exact.
-fn page(view: &View, line: &Line) -> Result<crate::store::Page, Json> {
-    let refuse = |text: &str| json!({ "ok": false, "error": text });
-    let start = STANDARD.decode(&line.cursor).map_err(|_| refuse("cursor is none of an earlier answer"))?;
-    let limit = line.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
-    Ok(view.page(line.prefix.as_bytes(), &start, limit))
-}
-
-fn next(page: &crate::store::Page) -> String {
-    page.next.as_ref().map_or_else(String::new, |key| STANDARD.encode(key))
-}
-
-fn scan(view: &View, line: &Line) -> Json {
-    match page(view, line) {
-        Err(refused) => refused,
-        Ok(page) => {
-            let keys = page.entries.iter().map(|(key, _)| String::from_utf8_lossy(key).into_owned());
-            json!({ "ok": true, "extra": { "keys": keys.collect::<Vec<_>>(), "cursor": next(&page) } })
-        }
-    }
-}
-
-/// Entries as LOAD takes them. Keys that are no text cannot be carried by JSON lines and are counted.
-fn dump(view: &View, line: &Line) -> Json {
-    let page = match page(view, line) {
-        Err(refused) => return refused,
-        Ok(page) => page,
-    };
-    let (mut ops, mut skipped) = (Vec::new(), 0);
-    for (key, entry) in &page.entries {
-        let Ok(key) = std::str::from_utf8(key) else {
-            skipped += 1;
-            continue;
-        };
-        let (value, enc) = written(&entry.value, true);
-        let mut op = json!({ "cmd": "SET", "key": key, "value": value, "enc": enc });
-        if entry.expires_at != 0 {
-            // Rounded up: what is loaded again must not end before its time.
-            op["ttl"] = entry.expires_at.saturating_sub(view.now_ms()).div_ceil(1_000).into();
-        }
-        ops.push(op);
-    }
-    json!({ "ok": true, "extra": { "ops": ops, "cursor": next(&page), "skipped": skipped } })
-}
-
-fn stats(view: &View, writable: bool) -> Json {
-    json!({ "ok": true, "extra": {
-        "keys": view.len(), "bytes": view.bytes(), "expiring": view.ending(), "revision": view.revision(),
-        "writable": writable, "mode": "standalone", "raft_enabled": false,
-    } })
-}
-
 fn write(answer: &Json, to: &mut Vec<u8>) {
     // Writing to memory cannot fail.
     let _ = serde_json::to_writer(&mut *to, answer);
@@ -285,7 +214,7 @@ impl Tell {
     pub(super) fn write(self, done: Result<Done, StoreError>, to: &mut Vec<u8>) {
         let refused = |refusal: Refusal, to: &mut Vec<u8>| error(&refusal.to_string(), to);
         match (self, done) {
-            (_, Err(problem)) => error(&problem.to_string(), to),
+            (_, Err(problem) | Ok(Done::Failed(problem))) => error(&problem.to_string(), to),
             (_, Ok(Done::One(Err(refusal)))) => refused(refusal, to),
             (_, Ok(Done::Commit(CommitOutcome::Refused { refusal, command }))) => {
                 error(&format!("ops[{command}]: {refusal}"), to);

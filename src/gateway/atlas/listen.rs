@@ -149,14 +149,23 @@ impl Worker {
         atlas.connections.inc();
         let id = port.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         let (tls, closing) = (self.tls.clone(), self.closing.clone());
+        let counted = Counted(Arc::clone(&port));
         tokio::task::spawn_local(async move {
-            let served = serve(stream, tls, &port, id, address, closing).await;
+            let served = serve(stream, tls, &counted.0, id, address, closing).await;
             if let Err(error) = served {
                 tracing::debug!(%error, %address, "a connection to the port of the store has failed");
             }
-            port.clients.fetch_sub(1, Ordering::Relaxed);
-            port.store.metrics().atlas.connections.dec();
         });
+    }
+}
+
+/// A connection that counts, until it ends in whatever way.
+struct Counted(Arc<Port>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.clients.fetch_sub(1, Ordering::Relaxed);
+        self.0.store.metrics().atlas.connections.dec();
     }
 }
 

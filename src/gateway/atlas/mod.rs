@@ -14,6 +14,7 @@ mod glob;
 mod info;
 mod lines;
 mod listen;
+mod lookups;
 mod options;
 mod port;
 mod request;

@@ -87,32 +87,60 @@ impl OwnedArgs {
     }
 }
 
-/// Reads one request.
+/// How far a request was read that has not come whole. It is not begun anew with every byte.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    places: Vec<Range<usize>>,
+    /// Where to read on; 0 before the beginning.
+    at: usize,
+    /// Parts that are still to come.
+    left: usize,
+}
+
+impl Progress {
+    /// The parts of a whole request.
+    pub(super) fn places(&self) -> &[Range<usize>] {
+        &self.places
+    }
+
+    /// For the next request.
+    pub(super) fn restart(&mut self) {
+        self.places.clear();
+        (self.at, self.left) = (0, 0);
+    }
+}
+
+/// Reads one request, or reads on in one. The bytes are the same as the last time, and more.
 pub(super) fn parse(
     bytes: &[u8],
-    places: &mut Vec<Range<usize>>,
+    progress: &mut Progress,
     limits: RequestLimits,
 ) -> Result<Parsed, ProtocolError> {
-    places.clear();
     if bytes.first() == Some(&b'*') {
-        parse_array(bytes, places, limits)
+        parse_array(bytes, progress, limits)
     } else {
-        parse_inline(bytes, places)
+        progress.restart();
+        parse_inline(bytes, &mut progress.places)
     }
 }
 
 fn parse_array(
     bytes: &[u8],
-    places: &mut Vec<Range<usize>>,
+    progress: &mut Progress,
     limits: RequestLimits,
 ) -> Result<Parsed, ProtocolError> {
-    let Some((count, mut at)) = number(bytes, 1, "invalid multibulk length")? else {
-        return Ok(Parsed::More(bytes.len() + 1));
-    };
-    if count > limits.args as i64 {
-        return Err(ProtocolError("invalid multibulk length"));
+    if progress.at == 0 {
+        progress.restart();
+        let Some((count, at)) = number(bytes, 1, "invalid multibulk length")? else {
+            return Ok(Parsed::More(bytes.len() + 1));
+        };
+        if count > limits.args as i64 {
+            return Err(ProtocolError("invalid multibulk length"));
+        }
+        (progress.at, progress.left) = (at, count.max(0) as usize);
     }
-    for _ in 0..count.max(0) {
+    while progress.left > 0 {
+        let at = progress.at;
         match bytes.get(at) {
             None => return Ok(Parsed::More(at + 1)),
             Some(b'$') => {}
@@ -122,8 +150,7 @@ fn parse_array(
             return Ok(Parsed::More(bytes.len() + 1));
         };
         let length = usize::try_from(length).ok().filter(|length| *length <= limits.arg_bytes);
-        let length = length.ok_or(ProtocolError("invalid bulk length"))?;
-        let end = start + length;
+        let end = start + length.ok_or(ProtocolError("invalid bulk length"))?;
         if end + 2 > limits.bytes {
             return Err(ProtocolError("too big request"));
         }
@@ -132,10 +159,10 @@ fn parse_array(
             Some(b"\r\n") => {}
             Some(_) => return Err(ProtocolError("invalid bulk length")),
         }
-        places.push(start..end);
-        at = end + 2;
+        progress.places.push(start..end);
+        (progress.at, progress.left) = (end + 2, progress.left - 1);
     }
-    Ok(Parsed::Whole(at))
+    Ok(Parsed::Whole(progress.at))
 }
 
 /// A number up to the end of its line, and where the next line begins.
@@ -146,8 +173,18 @@ fn number(bytes: &[u8], at: usize, wrong: &'static str) -> Result<Option<(i64, u
         return if line.len() == 24 { Err(ProtocolError(wrong)) } else { Ok(None) };
     };
     let digits = line[..end].strip_suffix(b"\r").ok_or(ProtocolError(wrong))?;
-    let number = std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok());
-    Ok(Some((number.ok_or(ProtocolError(wrong))?, at + end + 1)))
+    Ok(Some((integer(digits).ok_or(ProtocolError(wrong))?, at + end + 1)))
+}
+
+/// A whole number as Redis takes it: no sign before a positive one, no zeros in front, no space.
+pub(super) fn integer(digits: &[u8]) -> Option<i64> {
+    let number: i64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    let plain = match digits {
+        [b'+', ..] | [b'-', b'0', ..] => false,
+        [b'0', rest @ ..] => rest.is_empty(),
+        _ => true,
+    };
+    plain.then_some(number)
 }
 
 /// Words of a line. Words in double quotes may have escapes only that are themselves: the places are in the

@@ -7,9 +7,10 @@ use super::*;
 const LIMITS: RequestLimits = RequestLimits { args: 4, arg_bytes: 100, bytes: 1_000 };
 
 fn read(bytes: &[u8]) -> Result<(Parsed, Vec<String>), ProtocolError> {
-    let mut places = Vec::new();
-    let parsed = parse(bytes, &mut places, LIMITS)?;
-    let parts = Args::new(bytes, &places).from(0).map(|part| String::from_utf8_lossy(part).into_owned());
+    let mut progress = Progress::default();
+    let parsed = parse(bytes, &mut progress, LIMITS)?;
+    let parts =
+        Args::new(bytes, progress.places()).from(0).map(|part| String::from_utf8_lossy(part).into_owned());
     Ok((parsed, parts.collect()))
 }
 
@@ -40,6 +41,8 @@ fn each_wrong_request_is_named() {
     assert_eq!(wrong(b"*1\r\n$101\r\n"), "invalid bulk length");
     assert_eq!(wrong(b"*1\r\n$1\r\nab\r\n"), "invalid bulk length");
     assert_eq!(wrong(b"*1\r\n$1\n"), "invalid bulk length");
+    assert_eq!(wrong(b"*1\r\n$+1\r\n"), "invalid bulk length");
+    assert_eq!(wrong(b"*01\r\n"), "invalid multibulk length");
     for text in ["GET \"a\r\n", "GET 'a'b\r\n", "GET \"a\\n\"\r\n"] {
         assert_eq!(wrong(text.as_bytes()), "unbalanced quotes in request", "{text}");
     }
@@ -55,13 +58,13 @@ proptest! {
             bytes.extend_from_slice(part);
             bytes.extend_from_slice(b"\r\n");
         }
-        let mut places = Vec::new();
+        let mut progress = Progress::default();
         for end in 0..bytes.len() {
-            let parsed = parse(&bytes[..end], &mut places, LIMITS);
+            let parsed = parse(&bytes[..end], &mut progress, LIMITS);
             prop_assert!(matches!(parsed, Ok(Parsed::More(more)) if more > end), "{end}: {parsed:?}");
         }
-        prop_assert_eq!(parse(&bytes, &mut places, LIMITS), Ok(Parsed::Whole(bytes.len())));
-        let read: Vec<_> = Args::new(&bytes, &places).from(0).map(<[u8]>::to_vec).collect();
+        prop_assert_eq!(parse(&bytes, &mut progress, LIMITS), Ok(Parsed::Whole(bytes.len())));
+        let read: Vec<_> = Args::new(&bytes, progress.places()).from(0).map(<[u8]>::to_vec).collect();
         prop_assert_eq!(read, parts);
     }
 

@@ -63,7 +63,12 @@ impl Session {
             return;
         }
         match spec.kind {
-            Kind::Read(run) => batch.read(command, run, args),
+            Kind::Read(run) => {
+                if batch.should_finish_first(spec.is_wide()) {
+                    batch.finish().await;
+                }
+                batch.read(command, run, args);
+            }
             Kind::Write(plan) => match plan(args, self.store().now_ms()) {
                 Ok(planned) => batch.plan(command, planned),
                 Err(text) => batch.answer(command, |to| to.error(&text)),
@@ -88,7 +93,11 @@ impl Session {
             Local::Ping if args.len() == 2 => batch.answer(command, |to| to.bulk(args.get(1))),
             Local::Ping => batch.answer(command, |to| to.simple("PONG")),
             Local::Echo => batch.answer(command, |to| to.bulk(args.get(1))),
-            Local::Hello => self.hello(command, args, batch),
+            Local::Hello => {
+                // What waits is written in the version of the protocol in which it was asked.
+                batch.finish().await;
+                self.hello(command, args, batch);
+            }
             Local::Auth => self.auth(command, args, batch),
             Local::Select => batch.answer(command, |to| match args.get(1) {
                 b"0" => to.ok(),
@@ -99,6 +108,7 @@ impl Session {
                 batch.answer(command, Answers::ok);
             }
             Local::Reset => {
+                batch.finish().await;
                 (self.transaction, self.watched, self.name) = (None, Vec::new(), String::new());
                 self.authenticated = self.port.options.password.is_empty();
                 batch.answers.resp3 = false;
@@ -226,7 +236,10 @@ impl Session {
                 self.name = String::from_utf8_lossy(name).into_owned();
                 batch.answer(command, Answers::ok);
             }
-            (b"GETNAME", 2) => batch.answer(command, |to| to.bulk(self.name.as_bytes())),
+            (b"GETNAME", 2) => {
+                let name = Some(self.name.as_bytes()).filter(|name| !name.is_empty());
+                batch.answer(command, |to| to.bulk_or_nil(name));
+            }
             (b"ID", 2) => batch.answer(command, |to| to.integer(self.id as i64)),
             (b"INFO", 2) => {
                 let (id, address, name) = (self.id, self.address, &self.name);

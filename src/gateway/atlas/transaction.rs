@@ -5,11 +5,14 @@ use super::batch::{Batch, Tell};
 use super::commands::{COMMANDS, Kind, Planned, Render, Session as Local};
 use super::request::{Args, OwnedArgs};
 use super::session::Session;
-use crate::store::{Check, Command, Commit, Condition, Work};
+use crate::store::{Check, Command, Commit, Condition, Reader, Work};
 
 /// Commands that a transaction may have, and their bytes.
-const QUEUED_MAX: usize = 10_000;
+const QUEUED_MAX: usize = 100_000;
 const QUEUED_BYTES_MAX: usize = 64 << 20;
+
+/// Keys that a connection may watch.
+const WATCHED_MAX: usize = 1_000;
 
 /// Commands that wait for EXEC.
 #[derive(Debug, Default)]
@@ -33,18 +36,13 @@ impl Session {
         let at_once = [Local::Exec, Local::Discard, Local::Multi, Local::Watch, Local::Quit, Local::Reset];
         match kind {
             Kind::Session(local) if at_once.contains(&local) => return false,
-            Kind::Session(Local::Ping | Local::Echo | Local::Unwatch) | Kind::Read(_) | Kind::Write(_) => {}
+            Kind::Session(Local::Ping | Local::Echo | Local::Select | Local::Unwatch)
+            | Kind::Read(_)
+            | Kind::Write(_) => {}
             Kind::Session(_) => {
                 self.refuse(command, "ERR Command not allowed inside a transaction", batch);
                 return true;
             }
-        }
-        // A mistake in the arguments is told now, and once more by EXEC, which then does nothing.
-        if let Kind::Write(plan) = kind
-            && let Err(text) = plan(args, self.store().now_ms())
-        {
-            self.refuse(command, &text, batch);
-            return true;
         }
         let Some(transaction) = &mut self.transaction else { return false };
         let owned = args.to_owned();
@@ -60,7 +58,7 @@ impl Session {
 
     pub(super) fn multi(&mut self, command: usize, batch: &mut Batch) {
         if self.transaction.is_some() {
-            return self.refuse(command, "ERR MULTI calls can not be nested", batch);
+            return batch.answer(command, |to| to.error("ERR MULTI calls can not be nested"));
         }
         self.transaction = Some(Transaction::default());
         batch.answer(command, Answers::ok);
@@ -78,12 +76,19 @@ impl Session {
 
     pub(super) async fn watch(&mut self, command: usize, args: Args<'_>, batch: &mut Batch) {
         if self.transaction.is_some() {
-            return self.refuse(command, "ERR WATCH inside MULTI is not allowed", batch);
+            return batch.answer(command, |to| to.error("ERR WATCH inside MULTI is not allowed"));
         }
         // The versions that count are those after what was asked before.
         batch.finish().await;
         let view = self.store().view();
         for key in args.from(1) {
+            if self.watched.iter().any(|check| *check.key == *key) {
+                continue;
+            }
+            if self.watched.len() == WATCHED_MAX {
+                let text = format!("ERR a connection may watch {WATCHED_MAX} keys");
+                return batch.answer(command, |to| to.error(&text));
+            }
             let version = view.get(key).map_or(0, |entry| entry.version);
             self.watched.push(Check { key: key.into(), condition: Condition::IfVersion(version) });
         }
@@ -123,11 +128,17 @@ fn planned(command: usize, args: Args<'_>, now: u64, batch: &Batch) -> (Vec<Comm
                 let render = planned.render;
                 (Planned::into_commands(planned), render)
             }
-            // It was planned before; only the time is another one.
-            Err(_) => reader(|_, _, to| to.error("ERR the time is over")),
+            Err(text) => {
+                let mut refused = Answers::new(false);
+                refused.error(&text);
+                (vec![Command::Read(Reader::new(move |_| refused.bytes))], Render::Read)
+            }
         },
         Kind::Session(Local::Ping) if args.len() == 1 => reader(|_, _, to| to.simple("PONG")),
         Kind::Session(Local::Ping | Local::Echo) => reader(|_, args, to| to.bulk(args.get(1))),
+        Kind::Session(Local::Select) if args.get(1) != b"0" => {
+            reader(|_, _, to| to.error("ERR DB index is out of range"))
+        }
         Kind::Session(_) => reader(|_, _, to| to.ok()),
     }
 }

@@ -14,7 +14,7 @@ use crate::store::{Page, Store};
 pub(super) const LIMIT: usize = 100;
 pub(super) const LIMIT_MAX: usize = 1_000;
 
-/// Bytes of keys and values in a page. It must fit into a message; one entry alone may be longer.
+/// Bytes of a page as it is written. It must fit into a message.
 const PAGE_BYTES_MAX: usize = 512 * 1024;
 
 /// Parameters of `kv:get` and `kv:ttl`.
@@ -67,21 +67,28 @@ pub(super) async fn scan(_: Context, store: Store, params: Scan) -> Result<Json,
             .map_err(|_| MethodError::invalid(["/cursor: is none of an earlier answer"]))?,
     };
     let limit = params.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
-    let page = view.page(stored(&params.prefix).as_ref(), &start, limit);
+    let page = view.page(stored(&params.prefix).as_ref(), &start, limit, usize::MAX);
     let (entries, cursor) = written(page, view.now_ms(), !params.keys_only);
     Ok(json!({ "entries": entries, "cursor": cursor, "revision": view.revision() }))
 }
 
-/// As much of a page as fits into a message, and where to go on.
+/// As much of a page as fits into a message, and where to go on. A value that fits into none is left out, and
+/// its entry says so.
 pub(super) fn written(page: Page, now_ms: u64, with_values: bool) -> (Vec<Json>, Option<String>) {
     let (mut entries, mut bytes, mut next) = (Vec::new(), 0, page.next);
     for (key, entry) in page.entries {
-        bytes += key.len() + if with_values { entry.value.len() } else { 0 };
+        let mut shown = values::entry(&key, &entry, now_ms, with_values);
+        let mut length = shown.to_string().len();
+        if length > PAGE_BYTES_MAX {
+            values::omit_value(&mut shown);
+            length = shown.to_string().len();
+        }
+        bytes += length;
         if bytes > PAGE_BYTES_MAX && !entries.is_empty() {
             next = Some(key);
             break;
         }
-        entries.push(values::entry(&key, &entry, now_ms, with_values));
+        entries.push(shown);
     }
     (entries, next.map(|key| URL_SAFE_NO_PAD.encode(key)))
 }

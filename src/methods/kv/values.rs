@@ -61,6 +61,15 @@ fn put_key(key: &[u8], object: &mut Map<String, Json>) {
     object.insert("key".into(), String::from_utf8_lossy(key).into());
 }
 
+/// Takes the value out of an entry or a change that would be too long with it.
+pub(super) fn omit_value(shown: &mut Json) {
+    if let Some(object) = shown.as_object_mut()
+        && object.remove("value").is_some()
+    {
+        object.insert("valueOmitted".into(), true.into());
+    }
+}
+
 /// An entry as peers see it.
 pub(super) fn entry(key: &[u8], entry: &Entry, now_ms: u64, with_value: bool) -> Json {
     let mut object = Map::new();

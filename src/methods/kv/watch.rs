@@ -60,7 +60,7 @@ pub(super) fn watch(
     let mut answer = json!({ "watch": number, "position": watch.position().to_string() });
     if let Some(view) = watch.snapshot() {
         let limit = params.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
-        let (entries, cursor) = written(view.page(&prefix, b"", limit), view.now_ms(), true);
+        let (entries, cursor) = written(view.page(&prefix, b"", limit, usize::MAX), view.now_ms(), true);
         answer["entries"] = entries.into();
         answer["cursor"] = cursor.into();
     }
@@ -107,11 +107,17 @@ async fn tell(starling: Starling, mut watch: Watch, number: u64, ended: Cancella
         let sent = match next {
             Ok(changes) => notify(&starling, number, &changes),
             Err(reason) => {
-                let _ = end(&starling, number, &watch, &reason);
+                let _ = end(&starling, number, &watch, word(&reason));
                 leave(&starling, number);
                 return;
             }
         };
+        if let Err(SendError::Encode(_)) = sent {
+            // Even without values the commit is longer than a message may be.
+            let _ = end(&starling, number, &watch, "too large");
+            leave(&starling, number);
+            return;
+        }
         if let Err(error) = sent {
             // The peer is gone or reads too slowly; the session has dealt with it.
             tracing::debug!(%error, "a change could not be told");
@@ -121,24 +127,37 @@ async fn tell(starling: Starling, mut watch: Watch, number: u64, ended: Cancella
     }
 }
 
+/// Tells a commit; if it is too long for a message, without its values.
 fn notify(starling: &Starling, number: u64, changes: &Changes) -> Result<(), SendError> {
-    let told: Vec<Json> = changes.changes.iter().map(values::change).collect();
-    let data = json!({
-        "watch": number,
-        "position": changes.position.to_string(),
-        "revision": changes.revision,
-        "at": changes.at,
-        "changes": told,
-    });
-    starling.notify(CHANGES, &data)
+    let mut told: Vec<Json> = changes.changes.iter().map(values::change).collect();
+    let tell = |told: &[Json]| {
+        let data = json!({
+            "watch": number,
+            "position": changes.position.to_string(),
+            "revision": changes.revision,
+            "at": changes.at,
+            "changes": told,
+        });
+        starling.notify(CHANGES, &data)
+    };
+    match tell(&told) {
+        Err(SendError::Encode(_)) => {
+            told.iter_mut().for_each(values::omit_value);
+            tell(&told)
+        }
+        sent => sent,
+    }
 }
 
-fn end(starling: &Starling, number: u64, watch: &Watch, reason: &WatchError) -> Result<(), SendError> {
-    let code = match reason {
+fn word(reason: &WatchError) -> &'static str {
+    match reason {
         WatchError::Lagged(_) => "lagged",
         WatchError::Closed => "closed",
         WatchError::TooOld(_) | WatchError::Ahead(_) => "position lost",
-    };
+    }
+}
+
+fn end(starling: &Starling, number: u64, watch: &Watch, reason: &str) -> Result<(), SendError> {
     let position = watch.position().to_string();
-    starling.notify(ENDED, &json!({ "watch": number, "reason": code, "position": position }))
+    starling.notify(ENDED, &json!({ "watch": number, "reason": reason, "position": position }))
 }

@@ -15,7 +15,7 @@ use super::super::manifest::{self, Manifest, ManifestError};
 use super::super::options::StoreOptions;
 use super::super::recovery::{self, Recovered};
 use super::super::snapshot;
-use super::{ToolError, name};
+use super::{ToolError, check, name};
 use crate::base::{Clock, Random};
 use crate::telemetry::Metrics;
 
@@ -65,11 +65,11 @@ pub fn create_backup(from: &Path, to: &Path, clock: &Clock) -> Result<Backup, To
     let mut tried = 0;
     while let Err(error) = copy_store(from, to) {
         tried += 1;
+        clear(to)?;
         let gone = matches!(&error, ToolError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound);
         if !gone || tried == TRIES {
             return Err(error);
         }
-        clear(to)?;
     }
     let found = recover(to)?;
     let mut files = Vec::new();
@@ -90,21 +90,36 @@ pub fn create_backup(from: &Path, to: &Path, clock: &Clock) -> Result<Backup, To
     Ok(backup)
 }
 
-/// The backups in the directories below one.
+/// A directory that looks like a backup.
+#[derive(Debug, Serialize)]
+pub struct ListedBackup {
+    /// The directory.
+    pub path: PathBuf,
+    /// What it holds, if its list can be read.
+    pub backup: Option<Backup>,
+    /// Otherwise, why not.
+    pub problem: Option<String>,
+}
+
+/// The backups in the directories below one, the oldest first.
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn list_backups(directory: &Path) -> Result<Vec<(PathBuf, Backup)>, ToolError> {
+pub fn list_backups(directory: &Path) -> Result<Vec<ListedBackup>, ToolError> {
     let entries = fs::read_dir(directory).map_err(ToolError::io(directory, "read"))?;
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.map_err(ToolError::io(directory, "read"))?.path();
         if path.join(LIST).exists() {
-            let backup = read_list(&path)?;
-            found.push((path, backup));
+            // One that cannot be read is no reason to hide the others.
+            let (backup, problem) = match read_list(&path) {
+                Ok(backup) => (Some(backup), None),
+                Err(error) => (None, Some(error.to_string())),
+            };
+            found.push(ListedBackup { path, backup, problem });
         }
     }
-    found.sort_by_key(|(_, backup)| backup.created_at);
+    found.sort_by_key(|listed| listed.backup.as_ref().map(|backup| backup.created_at));
     Ok(found)
 }
 
@@ -149,9 +164,15 @@ pub fn restore_backup(from: &Path, to: &Path) -> Result<Backup, ToolError> {
     Ok(backup)
 }
 
-/// Copies the newest snapshot and the log behind it.
+/// Copies the newest snapshot that can be read and the log behind it.
 fn copy_store(from: &Path, to: &Path) -> Result<(), ToolError> {
     let mut manifest = read_manifest(from)?;
+    while let Some(revision) = manifest.snapshots.first() {
+        if manifest.snapshots.len() == 1 || check::file(&snapshot::path(from, *revision))?.damage.is_none() {
+            break;
+        }
+        manifest.snapshots.remove(0);
+    }
     manifest.snapshots.truncate(1);
     let base = manifest.snapshots.first().copied().unwrap_or(0);
     let needed = manifest.segments.iter().rposition(|first| *first <= base + 1).unwrap_or(0);

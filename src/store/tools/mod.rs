@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-pub use backup::{BackedUpFile, Backup, create_backup, list_backups, restore_backup, verify_backup};
+pub use backup::{
+    BackedUpFile, Backup, ListedBackup, create_backup, list_backups, restore_backup, verify_backup,
+};
 pub use check::{DamageReport, FileReport, Report, check};
 pub use repair::{Repair, repair};
 

@@ -51,6 +51,11 @@ enum Step {
 /// # Errors
 /// If the files cannot be read, another process has them, or nothing can be saved.
 pub fn repair(directory: &Path, write: bool) -> Result<Repair, ToolError> {
+    let listed = RealDisk.list(directory).map_err(ToolError::io(directory, "read"))?;
+    let ours = |path: &PathBuf| log::segment_first(path).is_some() || snapshot::revision_of(path).is_some();
+    if !listed.iter().any(ours) {
+        return Err(ToolError::unfit(directory, "there is no store here"));
+    }
     let _lock = write.then(|| lock(directory)).transpose()?;
     let steps = plan(directory)?;
     let actions = steps.iter().map(describe).collect();
@@ -79,13 +84,18 @@ fn recover(directory: &Path) -> Result<recovery::Recovered, OpenError> {
 }
 
 fn plan(directory: &Path) -> Result<Vec<Step>, ToolError> {
-    if recover(directory).is_ok_and(|found| found.torn_bytes == 0) {
+    let known = Manifest::read(&RealDisk, directory).ok().flatten();
+    // A start leaves out snapshots that it cannot read.
+    let whole = |found: recovery::Recovered| {
+        let snapshots = known.as_ref().map(|manifest| &manifest.snapshots);
+        found.torn_bytes == 0 && snapshots == Some(&found.manifest.snapshots)
+    };
+    if recover(directory).is_ok_and(whole) {
         return Ok(Vec::new());
     }
     let listed = RealDisk.list(directory).map_err(ToolError::io(directory, "read"))?;
     let mut steps = Vec::new();
     let snapshots = readable_snapshots(&listed, &mut steps)?;
-    let known = Manifest::read(&RealDisk, directory).ok().flatten();
     let mut segments: Vec<u64> = listed.iter().filter_map(|path| log::segment_first(path)).collect();
     // What the manifest does not name was never counted on.
     segments.retain(|first| known.as_ref().is_none_or(|manifest| manifest.segments.contains(first)));

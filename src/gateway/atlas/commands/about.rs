@@ -40,7 +40,7 @@ pub(crate) fn describe(args: Args<'_>, to: &mut Answers) {
             for name in args.from(2) {
                 match find(name) {
                     Some(at) => COMMANDS[at].describe(to),
-                    None => to.nil_array(),
+                    None => to.nil(),
                 }
             }
         }

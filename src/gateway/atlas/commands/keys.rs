@@ -63,7 +63,7 @@ pub(super) fn scan(seen: &Seen<'_>, args: Args<'_>, to: &mut Answers) {
             None => return to.error("ERR invalid cursor: too many scans, or the server was started again"),
         },
     };
-    let page = seen.view.page(glob::literal_prefix(pattern), &start, count);
+    let page = seen.view.page(glob::literal_prefix(pattern), &start, count, usize::MAX);
     let next = page.next.map_or(0, |key| seen.port.cursors.put(key));
     let fitting: Vec<&Vec<u8>> =
         page.entries.iter().map(|(key, _)| key).filter(|key| strings && glob::fits(pattern, key)).collect();

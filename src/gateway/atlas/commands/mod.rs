@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use super::answer::Answers;
 use super::info;
 use super::port::Port;
-use super::request::Args;
+use super::request::{self, Args};
 use crate::store::{Command, Commit, Entry, Outcome, Refusal, View, Work};
 
 /// A command as clients know it.
@@ -116,15 +116,19 @@ impl Render {
         outcomes: impl IntoIterator<Item = Result<Outcome, Refusal>>,
         to: &mut Answers,
     ) {
-        let (mut count, mut last) = (0, None);
+        let (mut count, mut last, mut refused) = (0, None, None);
+        // All of them, so that the next plan of a transaction finds its own.
         for outcome in outcomes {
             match outcome {
-                Err(refusal) => return to.refusal(&refusal),
+                Err(refusal) => refused = refused.or(Some(refusal)),
                 Ok(outcome) => {
                     count += i64::from(matches!(outcome, Outcome::Written { done: true, .. }));
                     last = Some(outcome);
                 }
             }
+        }
+        if let Some(refusal) = refused {
+            return to.refusal(&refusal);
         }
         match (self, last) {
             (Self::Count, _) => to.integer(count),
@@ -242,6 +246,11 @@ pub(super) fn find(name: &[u8]) -> Option<usize> {
 }
 
 impl Spec {
+    /// Whether its answer may be as long as all that is stored.
+    pub(super) fn is_wide(&self) -> bool {
+        matches!(self.name, "keys" | "mget" | "scan" | "info")
+    }
+
     /// Whether it may have this many parts.
     pub(super) fn takes(&self, parts: usize) -> bool {
         let parts = parts as i64;
@@ -269,6 +278,5 @@ impl Spec {
 
 /// A whole number as Redis takes it.
 fn integer(bytes: &[u8]) -> Result<i64, String> {
-    let number = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
-    number.ok_or_else(|| "ERR value is not an integer or out of range".to_owned())
+    request::integer(bytes).ok_or_else(|| "ERR value is not an integer or out of range".to_owned())
 }

@@ -59,7 +59,9 @@ impl Watches {
         let mut inner = watches.inner.lock();
         // A history that does not lead up to the state is no history of it.
         if recent.back().is_some_and(|last| last.revision == state.revision) {
-            recent.into_iter().for_each(|commit| inner.remember(Arc::new(commit)));
+            // It was bounded when it was read.
+            inner.history_bytes = recent.iter().map(Committed::bytes).sum();
+            inner.history = recent.into_iter().map(Arc::new).collect();
         }
         inner.state = state;
         drop(inner);
@@ -67,8 +69,8 @@ impl Watches {
     }
 
     /// Tells everybody whom it concerns about commits, and what the state is after them.
-    /// Gives back the state before, which may take long to free.
-    pub(super) fn publish(&self, state: State, commits: Vec<Committed>) -> State {
+    /// Gives back what is not remembered any more, which may take long to free.
+    pub(super) fn publish(&self, state: State, commits: Vec<Committed>) -> (State, Vec<Arc<Committed>>) {
         let mut inner = self.inner.lock();
         let before = mem::replace(&mut inner.state, state);
         for commit in commits {
@@ -76,9 +78,10 @@ impl Watches {
             if !inner.watches.is_empty() {
                 inner.tell(&commit);
             }
-            inner.remember(commit);
+            inner.history_bytes += commit.bytes();
+            inner.history.push_back(commit);
         }
-        before
+        (before, inner.forget_oldest())
     }
 
     pub(super) fn watch(
@@ -126,13 +129,15 @@ impl Watches {
 }
 
 impl Inner {
-    fn remember(&mut self, commit: Arc<Committed>) {
-        self.history_bytes += commit.bytes();
-        self.history.push_back(commit);
+    /// Forgets what is more than may be remembered.
+    fn forget_oldest(&mut self) -> Vec<Arc<Committed>> {
+        let mut forgotten = Vec::new();
         while self.history.len() > self.commits_max || self.history_bytes > self.bytes_max {
             let Some(gone) = self.history.pop_front() else { break };
             self.history_bytes -= gone.bytes();
+            forgotten.push(gone);
         }
+        forgotten
     }
 
     /// The commits after a position.

@@ -3,6 +3,7 @@
 
 use std::mem;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,12 +22,16 @@ use super::outcome::Done;
 use super::queue::Order;
 use super::shared::Shared;
 use super::snapshots::Snapshots;
+use super::state::State;
 
 /// A batch is written once it has this many bytes, even if more waits.
 const BATCH_BYTES_MAX: usize = 8 << 20;
 
-/// Keys that may vanish in one version before their memory is freed by another thread.
-const FREED_AT_ONCE: usize = 10_000;
+/// Old versions that may wait to be freed.
+const GARBAGE_MAX: usize = 64;
+
+/// An old version as it was published and as watches had it, and commits that are not remembered any more.
+type Garbage = (Arc<State>, State, Vec<Arc<Committed>>);
 
 /// Keys whose time is over that are taken away at once; more would keep writers waiting.
 const SWEEP_STEP: usize = 500;
@@ -51,6 +56,8 @@ pub(super) struct Writer {
     buffer: Vec<u8>,
     pub(super) commits: Vec<Committed>,
     answers: Vec<Answer>,
+    /// To the thread that frees what nobody sees any more: a tenth of the work, and after FLUSHDB a long one.
+    garbage: SyncSender<Garbage>,
     /// When the first record was written that may not be on the disk.
     pub(super) unsynced_since: Option<Instant>,
     /// When the log could not go on in a new file.
@@ -70,6 +77,7 @@ impl Writer {
             buffer: Vec::new(),
             commits: Vec::new(),
             answers: Vec::new(),
+            garbage: reaper(),
             unsynced_since: None,
             rotation_failed: None,
             tended: Instant::now(),
@@ -219,11 +227,9 @@ impl Writer {
     pub(super) fn publish(&mut self) {
         let state = self.engine.state.clone();
         let published = self.shared.published.swap(Arc::new(state.clone()));
-        let watched = self.shared.watches.publish(state, mem::take(&mut self.commits));
-        if published.entries().len() > self.engine.state.entries().len() + FREED_AT_ONCE {
-            // Nobody who writes should wait until a million keys are freed.
-            thread::spawn(move || drop((published, watched)));
-        }
+        let (watched, forgotten) = self.shared.watches.publish(state, mem::take(&mut self.commits));
+        // If the other thread is busy with what it has, it is freed here.
+        drop(self.garbage.try_send((published, watched, forgotten)));
     }
 
     /// Goes back to what was published, and says why.
@@ -249,4 +255,15 @@ impl Writer {
         self.shared.health.set(health);
         told
     }
+}
+
+/// Starts the thread that frees old versions. It ends with the writer.
+fn reaper() -> SyncSender<Garbage> {
+    let (garbage, waiting) = sync_channel::<Garbage>(GARBAGE_MAX);
+    let started =
+        thread::Builder::new().name("atlas-reaper".into()).spawn(move || waiting.into_iter().for_each(drop));
+    if let Err(error) = started {
+        tracing::warn!(%error, "old versions are freed by the writer");
+    }
+    garbage
 }

@@ -36,7 +36,7 @@
 //! | [`universe`] | the persistent, content-addressed map that state is made of | disks, clocks, threads |
 //! | [`store`] | ATLAS, the durable store: engine, log, snapshots, watches | frames |
 //! | [`methods`] | the methods that come with the server | HTTP |
-//! | [`gateway`] | HTTP routes, pages, the door to sockets | what a message means |
+//! | [`gateway`] | HTTP routes, pages, the door to sockets, the port of the store | what a message means |
 //! | [`config`] | one tree of every room's options | who uses them |
 //! | [`app`] | builds, starts, drains, stops | – |
 //! | [`peer`] | a peer in Rust, for the command line and tests | servers |

@@ -76,13 +76,13 @@ impl Batch {
 
     /// Whether what was asked so far should be brought to an end before more is worked on.
     pub(super) fn is_full(&self) -> bool {
-        self.weight >= WORK_MAX || self.answers.bytes.len() >= ANSWER_BYTES_MAX
+        self.weight >= WORK_MAX || self.reads >= READS_MAX || self.answers.bytes.len() >= ANSWER_BYTES_MAX
     }
 
     /// Whether a look at the store should not wait with the writes before it: what it sees would be written
     /// down by the writer, and kept until all is answered.
     pub(super) fn should_finish_first(&self, wide: bool) -> bool {
-        !self.work.is_empty() && (wide || self.reads >= READS_MAX)
+        wide && !self.work.is_empty()
     }
 
     /// Whether nothing waits for the store.
@@ -115,7 +115,6 @@ impl Batch {
             let port = Arc::clone(&self.port);
             self.answer(command, |to| run(&Seen { view: &view, port: &port }, args, to));
         } else {
-            self.reads += 1;
             let reader = self.reader(run, args);
             self.plan(command, Planned::one(Command::Read(reader), Render::Read));
         }
@@ -139,6 +138,7 @@ impl Batch {
     /// Asks the store, and tells the outcome in a way of its own.
     pub(super) fn ask(&mut self, command: usize, work: Work, tell: Tell) {
         self.weight += work.weight();
+        self.reads += usize::from(matches!(work, Work::One(Command::Read(_))));
         self.work.push(work);
         self.slots.push(Slot::Work { command, tell });
     }

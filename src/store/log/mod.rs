@@ -1,7 +1,7 @@
 //! The append-only file: one JSON record a line, each with its number and checksum, in segments.
 //!
 //! ```text
-//! {"format":"helios-aof","version":1,"first":1,"crc":"61f9c4d4"}
+//! {"format":"helios-aof","version":1,"first":1,"crc":"1d6468f1"}
 //! {"seq":1,"at":1763712000000,"cmd":"SET","key":"a","value":"b","enc":"utf8","crc":"…"}
 //! {"seq":2,"at":1763712000007,"cmd":"DEL","key":"a","crc":"…"}
 //! ```

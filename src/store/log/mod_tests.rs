@@ -83,3 +83,10 @@ fn a_record_in_the_wrong_place_is_a_damage() {
     assert_eq!((damage.line, damage.records_behind), (4, 1));
     assert_eq!(damage.reason, "record 4 stands where 3 should");
 }
+
+#[test]
+fn the_head_of_a_segment_is_as_the_documents_show_it() {
+    let shown = "{\"format\":\"helios-aof\",\"version\":1,\"first\":1,\"crc\":\"1d6468f1\"}";
+    assert_eq!(String::from_utf8(header(1)).unwrap().trim_end(), shown);
+    assert!(include_str!("../../../docs/atlas.md").contains(shown));
+}

@@ -174,7 +174,7 @@ async fn a_watch_goes_on_where_it_was_after_a_break() {
     assert_eq!(begun["entries"].as_array().unwrap().len(), 1);
     assert_eq!((&begun["entries"][0]["value"], &begun["cursor"]), (&json!("a"), &Value::Null));
     ask(&mut writer, "kv:set", json!({"key": "other", "value": "b"})).await;
-    ask(&mut writer, "kv:set", json!({"key": "room:2", "value": "b", "ttlMs": 50})).await;
+    ask(&mut writer, "kv:set", json!({"key": "room:2", "value": "b", "ttlMs": 1_000})).await;
     let told = changes(&mut watcher).await;
     assert_eq!(told["changes"][0]["key"], "room:2");
     assert_eq!(told["changes"][0]["op"], "set");

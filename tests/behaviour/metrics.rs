@@ -177,7 +177,7 @@ async fn every_metric_of_the_store_moves() {
     );
     let mut peer = server.peer().await;
     peer.request("kv:watch", &json!({})).await.unwrap();
-    peer.request("kv:set", &json!({"key": "a", "value": 1, "ttlMs": 1})).await.unwrap();
+    peer.request("kv:set", &json!({"key": "a", "value": 1, "ttlMs": 1_000})).await.unwrap();
     peer.request("kv:set", &json!({"key": "b", "value": 1})).await.unwrap();
     peer.request("kv:set", &json!({"key": "b", "value": "x".repeat(200)})).await.unwrap_err();
     let mut port = tokio::net::TcpStream::connect(server.atlas_address().unwrap()).await.unwrap();

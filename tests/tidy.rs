@@ -26,6 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("peer", &["base", "protocol"]),
     // `helios atlas` is the store with its port and nothing else.
     ("cli", &["base", "telemetry", "protocol", "store", "gateway", "config", "app", "peer"]),
+    // A disk that loses power is a part of the store's tests.
     ("testing", &["base", "telemetry", "store", "starling", "config", "app", "peer"]),
 ];
 

@@ -9,7 +9,7 @@ use super::builder::HeliosBuilder;
 use super::running::Running;
 use crate::base::StarlingId;
 use crate::dispatch::{MethodError, RegistryBuilder, RegistryError};
-use crate::gateway::{self, AtlasPort, PortError, ServeError, Surroundings};
+use crate::gateway::{self, AtlasPort, ServeError, Surroundings};
 use crate::methods::{self, About};
 use crate::protocol::ErrorCode;
 use crate::starling::{ProxyHook, ProxyMode, ProxyRequest, Shared, Starlings};
@@ -28,9 +28,6 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("the store cannot be opened")]
     Store(#[from] OpenError),
-    /// The TCP port of the store cannot be opened.
-    #[error(transparent)]
-    Port(#[from] PortError),
 }
 
 pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError> {

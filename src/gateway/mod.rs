@@ -10,6 +10,6 @@ mod serve;
 mod tls;
 mod upgrade;
 
-pub use atlas::{AtlasOptions, AtlasPort, PortError};
+pub use atlas::{AtlasOptions, AtlasPort};
 pub use options::{GatewayOptions, TlsOptions};
 pub use serve::{Listening, ServeError, Surroundings, listen};

@@ -221,7 +221,7 @@ impl Store {
     /// The time that keys end by, in milliseconds since the Unix epoch. It never goes back, whatever the clock
     /// does; times to live are counted from it.
     pub fn now_ms(&self) -> u64 {
-        self.0.shared.view().now_ms()
+        self.0.shared.now_ms()
     }
 
     /// The clock behind it.

@@ -53,6 +53,11 @@ impl Shared {
         }
     }
 
+    /// The clock's time, but never before the last commit.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.clock.now_ms().max(self.published.load().at)
+    }
+
     pub(super) fn view(&self) -> View {
         View::new((**self.published.load()).clone(), self.clock.now_ms())
     }

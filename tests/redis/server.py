@@ -12,6 +12,18 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("HELIOS_BIN", str(ROOT / "target" / "debug" / "helios"))
 
 
+class WithServer:
+    """For test cases that share one server."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+
+    @classmethod
+    def tearDownClass(cls):
+        assert cls.server.stop() == 0
+
+
 class Server:
     """A store of its own, or one in a directory that is there already."""
 

@@ -7,22 +7,14 @@ import unittest
 
 import redis
 
-from server import Server
+from server import Server, WithServer
 
 # In version 3 the client asks for a feature of another server first, and complains in the log.
 logging.disable(logging.WARNING)
 
 
-class Protocol:
+class Protocol(WithServer):
     version = 2
-
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server()
-
-    @classmethod
-    def tearDownClass(cls):
-        assert cls.server.stop() == 0
 
     def setUp(self):
         self.redis = redis.Redis(port=self.server.port, protocol=self.version)

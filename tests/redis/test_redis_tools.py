@@ -4,19 +4,11 @@ import shutil
 import subprocess
 import unittest
 
-from server import Server
+from server import WithServer
 
 
 @unittest.skipUnless(shutil.which("redis-cli"), "redis-cli is not installed (redis-tools)")
-class RedisCli(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server()
-
-    @classmethod
-    def tearDownClass(cls):
-        assert cls.server.stop() == 0
-
+class RedisCli(WithServer, unittest.TestCase):
     def cli(self, *arguments, stdin=None):
         command = ["redis-cli", "-p", str(self.server.port), *arguments]
         return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60).stdout
@@ -56,15 +48,7 @@ class RedisCli(unittest.TestCase):
         self.assertNotIn("rror", done.stdout + done.stderr)
 
 
-class Raw(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.server = Server()
-
-    @classmethod
-    def tearDownClass(cls):
-        assert cls.server.stop() == 0
-
+class Raw(WithServer, unittest.TestCase):
     def test_inline_commands_and_pipelines(self):
         self.assertEqual(self.server.raw(b"PING\r\nSET a 'x y'\r\nGET a\n\r\nQUIT\r\nPING\r\n"),
                          b"+PONG\r\n+OK\r\n$3\r\nx y\r\n+OK\r\n")

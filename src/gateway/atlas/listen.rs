@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
-use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::super::tls::{self, TlsError};
+use super::super::serve::{self, ServeError};
+use super::super::tls;
 use super::connection::Connection;
 use super::options::AtlasOptions;
 use super::port::Port;
@@ -27,40 +27,20 @@ pub struct AtlasPort {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Why the port could not be opened.
-#[derive(Debug, Error)]
-pub enum PortError {
-    /// The address cannot be listened on.
-    #[error("the port of the store cannot listen on {address}")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// TLS cannot be set up.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// A thread could not be started.
-    #[error("a thread for the port of the store cannot be started")]
-    Thread(#[source] io::Error),
-}
-
 impl AtlasPort {
     /// Opens the port, if the options have an address.
     ///
     /// # Errors
     /// If the address is taken or TLS cannot be set up.
-    pub fn open(store: &Store, options: &AtlasOptions) -> Result<Option<Self>, PortError> {
+    pub fn open(store: &Store, options: &AtlasOptions) -> Result<Option<Self>, ServeError> {
         let Some(address) = options.address() else { return Ok(None) };
-        let bind = |source| PortError::Bind { address, source };
+        let bind = |source| ServeError::Bind { address, source };
         let tls = if options.tls.enabled() {
             Some(TlsAcceptor::from(Arc::new(tls::server_config(&options.tls)?)))
         } else {
             None
         };
-        let listener = super::super::serve::bound(address, 1_024).map_err(bind)?;
+        let listener = serve::bound(address, 1_024).map_err(bind)?;
         listener.set_nonblocking(true).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let port = Port::new(store.clone(), options.clone());
@@ -74,7 +54,7 @@ impl AtlasPort {
             let listener = listener.try_clone().map_err(bind)?;
             let work = Worker { port: Arc::clone(&port), closing: closing.clone(), tls: tls.clone() };
             let named = thread::Builder::new().name(format!("atlas-port-{worker}"));
-            threads.push(named.spawn(move || work.run(listener)).map_err(PortError::Thread)?);
+            threads.push(named.spawn(move || work.run(listener)).map_err(ServeError::Start)?);
         }
         Ok(Some(Self { address, closing, threads }))
     }

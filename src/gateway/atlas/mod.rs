@@ -21,5 +21,5 @@ mod request;
 mod session;
 mod transaction;
 
-pub use listen::{AtlasPort, PortError};
+pub use listen::AtlasPort;
 pub use options::AtlasOptions;

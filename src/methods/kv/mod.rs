@@ -72,7 +72,7 @@ pub(super) fn add(to: &mut RegistryBuilder, store: &Store, options: &KvOptions) 
 const READ: &str = "kv:read";
 const WRITE: &str = "kv:write";
 
-/// The key of the store for a key of the application.
+/// The key of the store for a key of the application, or for what keys begin with.
 fn stored(key: &str) -> Key {
     [SPACE.as_bytes(), key.as_bytes()].concat().into()
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::{SPACE, stored, values};
+use super::{stored, values};
 use crate::dispatch::{Context, MethodError};
 use crate::store::{Page, Store};
 
@@ -91,9 +91,4 @@ pub(super) fn written(page: Page, now_ms: u64, with_values: bool) -> (Vec<Json>,
         entries.push(shown);
     }
     (entries, next.map(|key| URL_SAFE_NO_PAD.encode(key)))
-}
-
-/// The keys of applications that begin with `prefix`.
-pub(super) fn space(prefix: &str) -> Vec<u8> {
-    [SPACE.as_bytes(), prefix.as_bytes()].concat()
 }

@@ -8,8 +8,8 @@ use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
 
 use super::super::errors;
-use super::read::{LIMIT, LIMIT_MAX, space, written};
-use super::{CHANGES, ENDED, values};
+use super::read::{LIMIT, LIMIT_MAX, written};
+use super::{CHANGES, ENDED, stored, values};
 use crate::dispatch::{Context, MethodError, SendError, Starling};
 use crate::protocol::ErrorCode;
 use crate::store::{Changes, Position, Store, Watch, WatchError};
@@ -50,7 +50,7 @@ pub(super) fn watch(
 ) -> Result<Json, MethodError> {
     let from = params.from.as_deref().map(str::parse::<Position>).transpose();
     let from = from.map_err(|text| MethodError::invalid([format!("/from: {text}")]))?;
-    let prefix = space(&params.prefix);
+    let prefix = stored(&params.prefix);
     let (number, ended) = enter(ctx.starling(), watches_max)?;
     let begun = store.watch(&prefix, from);
     let mut watch = begun.map_err(|error| {

@@ -14,4 +14,5 @@ export const CLOSE_CODES = Object.freeze({
   4008: { name: 'SLOW_CONSUMER', reconnect: true },
   4009: { name: 'PING_TIMEOUT', reconnect: true },
   4010: { name: 'IDLE_TIMEOUT', reconnect: true },
+  4011: { name: 'TAKEN_OVER', reconnect: false },
 });

@@ -21,5 +21,8 @@ export const ERROR_CODES = Object.freeze({
   STORE_UNAVAILABLE: { retryable: true },
   QUOTA_EXCEEDED: { retryable: false },
   POSITION_LOST: { retryable: false },
+  REQUEST_INTERRUPTED: { retryable: false },
+  STATE_SAVE_FAILED: { retryable: true },
+  STATE_TOO_LARGE: { retryable: false },
   CONNECTION_LOST: { retryable: true },
 });

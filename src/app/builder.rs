@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::running::Running;
 use super::start::{self, StartError};
@@ -14,7 +15,7 @@ use crate::dispatch::{
     Context, IntoReply, MethodError, MethodOptions, RegistryBuilder, Reply, Responder, Starling, TopicEvent,
 };
 use crate::protocol::Payload;
-use crate::starling::{Hooks, ProxyRequest};
+use crate::starling::{Hooks, ProxyRequest, SessionEvent, StateProvider};
 
 /// The entry: `Helios::builder().method("chat:send", handler).start().await`.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ impl Helios {
             clock: Clock::default(),
             hooks: Hooks::default(),
             methods: Vec::new(),
+            providers: Vec::new(),
         }
     }
 }
@@ -41,6 +43,7 @@ pub struct HeliosBuilder {
     pub(super) clock: Clock,
     pub(super) hooks: Hooks,
     pub(super) methods: Vec<Addition>,
+    pub(super) providers: Vec<StateProvider>,
 }
 
 impl HeliosBuilder {
@@ -141,6 +144,29 @@ impl HeliosBuilder {
         Fut: Future<Output = Result<Option<StarlingId>, MethodError>> + Send + 'static,
     {
         self.hooks.proxy = Some(Arc::new(move |request| Box::pin(hook(request))));
+        self
+    }
+
+    /// Adds a part of the state that goes into tokens, and comes back from them when a session is over. Its
+    /// namespace must be its own; mistakes are told by [`HeliosBuilder::start`].
+    pub fn state(mut self, provider: StateProvider) -> Self {
+        self.providers.push(provider);
+        self
+    }
+
+    /// Calls `hook` with what happens to sessions. It runs where it happens: do little, or hand it on.
+    pub fn on_session(mut self, hook: impl Fn(&Starling, &SessionEvent) + Send + Sync + 'static) -> Self {
+        self.hooks.on_session = Some(Box::new(hook));
+        self
+    }
+
+    /// Adds claims to the tokens of a session. They are signed, not sealed: everybody who has the token can
+    /// read them.
+    pub fn token_claims(
+        mut self,
+        hook: impl Fn(&Starling) -> Map<String, Value> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.token_claims = Some(Box::new(hook));
         self
     }
 

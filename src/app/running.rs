@@ -7,7 +7,9 @@ use actix_server::ServerHandle;
 use tokio::task::JoinHandle;
 
 use super::shutdown::{self, Drained};
+use crate::auth::KeyRing;
 use crate::gateway::{AtlasPort, Listening, Surroundings};
+use crate::protocol::CloseCode;
 use crate::starling::Starlings;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -58,6 +60,11 @@ impl Running {
         &self.around.store
     }
 
+    /// The keys that state tokens are signed with.
+    pub fn tokens(&self) -> &KeyRing {
+        &self.around.shared.tokens
+    }
+
     /// The metric table.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.around.shared.metrics
@@ -84,6 +91,8 @@ impl Running {
         if let Ok(Err(error)) = self.server.await {
             tracing::error!(%error, "the server ended with an error");
         }
+        self.around.starlings.close_all(CloseCode::Restart, "the server restarts");
+        self.around.starlings.rest().await;
         drop(self.port);
         if let Err(error) = self.around.store.close().await {
             tracing::error!(%error, "the store was not closed in order");

@@ -7,12 +7,13 @@ use tracing::info;
 
 use super::builder::HeliosBuilder;
 use super::running::Running;
+use crate::auth::{KeyRing, RingError};
 use crate::base::StarlingId;
 use crate::dispatch::{MethodError, RegistryBuilder, RegistryError};
 use crate::gateway::{self, AtlasPort, ServeError, Surroundings};
-use crate::methods::{self, About};
+use crate::methods::{self, About, SessionArchive};
 use crate::protocol::ErrorCode;
-use crate::starling::{ProxyHook, ProxyMode, ProxyRequest, Shared, Starlings};
+use crate::starling::{Archive, Parts, ProxyHook, ProxyMode, ProxyRequest, Shared, Starlings, StateProvider};
 use crate::store::{OpenError, Seams, Store};
 use crate::telemetry::Metrics;
 
@@ -25,20 +26,31 @@ pub enum StartError {
     /// The address or TLS is wrong.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The keys of tokens cannot be had.
+    #[error("the keys of tokens cannot be had")]
+    Tokens(#[from] RingError),
+    /// Two state providers have one namespace, or one has none.
+    #[error("the namespace of a state provider must be new and no name of the token itself: \"{0}\"")]
+    Provider(String),
     /// The store cannot be opened.
     #[error("the store cannot be opened")]
     Store(#[from] OpenError),
 }
 
 pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError> {
-    let HeliosBuilder { config, clock, mut hooks, methods: additions } = builder;
+    let HeliosBuilder { config, clock, mut hooks, methods: additions, providers } = builder;
+    check(&providers)?;
     let metrics = Arc::new(Metrics::new());
     let seams = Seams { clock: clock.clone(), metrics: Arc::clone(&metrics), ..Seams::default() };
     let store = Store::open(&config.store, seams)?;
+    let tokens = KeyRing::open(&store, &config.tokens).await?;
+    actix_rt::spawn(tokens.clone().tend());
 
     let about = Arc::new(About::default());
     let mut registry = RegistryBuilder::new(config.methods.clone(), Arc::clone(&metrics));
     methods::add_system(&mut registry, &clock, &metrics, &about);
+    methods::add_sessions(&mut registry);
+    methods::add_token(&mut registry, &tokens);
     if config.demo.enabled {
         methods::add_demo(&mut registry);
     }
@@ -53,8 +65,11 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     about.proxy.get_or_init(|| hooks.proxy.is_some());
     let registry = registry.finish()?;
 
-    let options = config.connections.clone();
-    let shared = Arc::new(Shared::new(registry, hooks, metrics, clock, options));
+    let (options, session_options) = (config.connections.clone(), config.sessions.clone());
+    let archive = session_options.durable.then(|| Arc::new(SessionArchive::new(&store)) as Arc<dyn Archive>);
+    let parts =
+        Parts { registry, hooks, metrics, clock, options, session_options, tokens, providers, archive };
+    let shared = Arc::new(Shared::new(parts));
     let starlings = Starlings::start(&config.connections, &shared);
     let options = Arc::new(config.gateway.clone());
     let around = Surroundings { shared, starlings, store, options, metrics: config.telemetry.metrics };
@@ -65,6 +80,19 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     let listening = gateway::listen(&around)?;
     info!(address = %listening.address, tls = around.options.tls.enabled(), "listening");
     Ok(Running::new(around, listening, port))
+}
+
+/// Two providers of one name would overwrite each other in every token.
+fn check(providers: &[StateProvider]) -> Result<(), StartError> {
+    let mut names = vec!["connection", "info"];
+    for provider in providers {
+        let name = provider.namespace();
+        if name.is_empty() || names.contains(&name) {
+            return Err(StartError::Provider(name.to_owned()));
+        }
+        names.push(name);
+    }
+    Ok(())
 }
 
 /// Forwards to the session that `{"starling": "<id>"}` names.

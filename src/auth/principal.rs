@@ -1,7 +1,9 @@
 //! The caller of a request.
 
+use serde::{Deserialize, Serialize};
+
 /// Who asks, and the permissions that go with it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Principal {
     name: Option<String>,
     permissions: Vec<String>,

@@ -12,10 +12,11 @@ mod sample;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::auth::TokenOptions;
 use crate::dispatch::MethodDefaults;
 use crate::gateway::{AtlasOptions, GatewayOptions};
 use crate::methods::{DemoOptions, KvOptions};
-use crate::starling::ConnectionOptions;
+use crate::starling::{ConnectionOptions, SessionOptions};
 use crate::store::StoreOptions;
 use crate::telemetry::TelemetryOptions;
 
@@ -31,6 +32,10 @@ pub struct Config {
     pub gateway: GatewayOptions,
     /// WebSocket connections.
     pub connections: ConnectionOptions,
+    /// Sessions: what outlives a connection.
+    pub sessions: SessionOptions,
+    /// State tokens: what a client takes its session up again with.
+    pub tokens: TokenOptions,
     /// Methods, unless they say otherwise themselves.
     pub methods: MethodDefaults,
     /// The namespace `demo`.
@@ -51,6 +56,8 @@ impl Config {
         let rooms = [
             ("gateway", self.gateway.problems()),
             ("connections", self.connections.problems()),
+            ("sessions", self.sessions.problems()),
+            ("tokens", self.tokens.problems()),
             ("methods", self.methods.problems()),
             ("store", self.store.problems()),
             ("atlas", self.atlas.problems()),

@@ -4,6 +4,7 @@
 //! What is absent on purpose: frames and sockets. A caller is whatever implements [`Peer`].
 
 mod context;
+mod data;
 mod error;
 mod events;
 mod extensions;
@@ -17,6 +18,7 @@ mod run;
 mod topics;
 
 pub use context::{Cancelled, Context};
+pub use data::{DataError, SessionData};
 pub use error::MethodError;
 pub use extensions::Extensions;
 pub use handler::{AlreadyAnswered, Anything, Responder};

@@ -10,9 +10,10 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use super::BoxFuture;
+use super::data::{DataError, SessionData};
 use super::error::MethodError;
 use super::extensions::Extensions;
-use crate::auth::Principal;
+use crate::auth::{Issued, Principal};
 use crate::base::StarlingId;
 use crate::protocol::{
     CloseCode, Dialect, EncodeError, InvalidName, MethodName, Outgoing, Payload, PayloadError, is_topic_name,
@@ -27,6 +28,9 @@ pub enum SendError {
     /// The peer reads too slowly and was closed for it.
     #[error("the peer reads too slowly")]
     SlowConsumer,
+    /// The peer is away, and as much waits for it as may.
+    #[error("the peer is away, and as much waits for it as may")]
+    Full,
     /// A topic must be one or more segments of letters, digits and underscores, joined by colons.
     #[error("\"{0}\" is not a topic name")]
     Topic(String),
@@ -83,10 +87,21 @@ pub trait Peer: Send + Sync + 'static {
     ) -> BoxFuture<Result<Option<Payload>, CallError>>;
     /// Ends the session.
     fn close(&self, code: CloseCode, reason: &'static str);
+    /// Ends the session and makes its tokens void. A socket that it has stays until it is closed.
+    fn revoke(&self);
+    /// A token to come back to the session with.
+    fn state_token(&self) -> BoxFuture<Result<Issued, MethodError>>;
     /// Whether a socket is linked to it.
     fn is_connected(&self) -> bool;
     /// Values of the application.
     fn extensions(&self) -> &Extensions;
+    /// What the session keeps by name, also after the server was restarted.
+    fn data(&self) -> &SessionData;
+    /// What the session keeps has changed and is to be written down.
+    fn data_changed(&self);
+    /// Ends when everything that was said and kept so far is on the disk; `false` if it cannot be, or nothing
+    /// is kept there.
+    fn saved(&self) -> BoxFuture<bool>;
     /// Cancelled once the session has ended.
     fn ended(&self) -> CancellationToken;
 }
@@ -166,6 +181,56 @@ impl Starling {
     /// If it cannot be written or the peer is gone.
     pub fn send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
         self.0.send(message)
+    }
+
+    /// What the session keeps under a name.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+        self.0.data().get(name).and_then(|value| serde_json::from_value(value).ok())
+    }
+
+    /// Keeps a value with the session. It survives lost connections, and once the session has a token also a
+    /// restart of the server; [`Starling::saved`] tells when it is on the disk.
+    ///
+    /// # Errors
+    /// If the name is no name, the value is no JSON, or the session may not keep so much.
+    pub fn set<T: Serialize + ?Sized>(&self, name: &str, value: &T) -> Result<(), DataError> {
+        self.0.data().set(name, serde_json::to_value(value).map_err(DataError::Json)?)?;
+        self.0.data_changed();
+        Ok(())
+    }
+
+    /// Forgets what the session keeps under a name. Says whether there was anything.
+    pub fn unset(&self, name: &str) -> bool {
+        let was_there = self.0.data().remove(name);
+        if was_there {
+            self.0.data_changed();
+        }
+        was_there
+    }
+
+    /// Everything that the session keeps.
+    pub fn data(&self) -> &SessionData {
+        self.0.data()
+    }
+
+    /// Ends when everything that was said and kept so far is on the disk. `false` if the session has no token,
+    /// so that nothing of it is written, or the store takes no writes.
+    pub async fn saved(&self) -> bool {
+        self.0.saved().await
+    }
+
+    /// A token to come back to the session with, even after a restart of the server. From now on the session
+    /// waits for its peer when the connection is lost.
+    ///
+    /// # Errors
+    /// If a state provider fails, the token would be too long, or the store takes no writes.
+    pub async fn state_token(&self) -> Result<Issued, MethodError> {
+        self.0.state_token().await
+    }
+
+    /// Makes the tokens of the session void; it ends with its connection.
+    pub fn revoke(&self) {
+        self.0.revoke();
     }
 
     /// Ends the session.

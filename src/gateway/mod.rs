@@ -8,6 +8,7 @@ mod options;
 mod pages;
 mod serve;
 mod tls;
+mod token;
 mod upgrade;
 
 pub use atlas::{AtlasOptions, AtlasPort};

@@ -14,9 +14,10 @@ use futures_util::SinkExt;
 use tokio::time::timeout;
 
 use super::serve::Surroundings;
+use super::token;
 use crate::auth::Principal;
-use crate::protocol::Dialect;
-use crate::starling::{Connection, DrainPhase, Refusal, Session, SessionService, Transport};
+use crate::protocol::{Dialect, SUBPROTOCOL_RESUME};
+use crate::starling::{Connection, DrainPhase, Place, Refusal, SessionService, Transport};
 
 /// Why a handshake is refused: the metric's label, the answer's status and text, and when to try again.
 struct Refused {
@@ -54,17 +55,16 @@ async fn open<T: Transport>(
     request: Request,
     mut framed: Framed<T, Codec>,
 ) -> io::Result<()> {
-    let (response, dialect) = match accept(&around, &request) {
+    let (response, wanted) = match accept(&around, &request) {
         Ok(accepted) => accepted,
         Err(refused) => return refuse(&around, framed, refused).await,
     };
-    let session = Session::new(&around.shared, dialect, Principal::anonymous());
     let address = request.peer_addr().map(|address| address.ip());
-    if let Err(refused) = admit(&around, &session, address).await {
-        return refuse(&around, framed, refused).await;
-    }
-    // From here on the session leaves the table whichever way this ends.
-    let service = SessionService::new(session, around.starlings.clone());
+    let place = match admit(&around, address).await {
+        Ok(place) => place,
+        Err(refused) => return refuse(&around, framed, refused).await,
+    };
+    let service = serve(&around, &request, wanted, place).await;
     let head = Message::Item((response, BodySize::None));
     let limit = around.shared.options.handshake_timeout.get();
     if let Err(error) = timeout(limit, framed.send(head)).await.unwrap_or_else(|late| Err(late.into())) {
@@ -77,8 +77,30 @@ async fn open<T: Transport>(
     Ok(())
 }
 
+/// What a peer has asked for.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    dialect: Dialect,
+    /// Its first message brings a token.
+    resumes: bool,
+}
+
+/// Finds the session. The peer hears nothing and can say nothing before that is done.
+async fn serve(around: &Surroundings, request: &Request, wanted: Wanted, place: Place) -> SessionService {
+    let (starlings, Wanted { dialect, resumes }) = (&around.starlings, wanted);
+    let principal = Principal::anonymous();
+    let opened = match token::claim_of(request) {
+        Some(claim) => starlings.claimed(&claim, dialect, principal).await,
+        None if resumes => {
+            return SessionService::announced(dialect, principal, starlings.clone(), place);
+        }
+        None => starlings.fresh(dialect, principal),
+    };
+    SessionService::new(opened, starlings.clone(), place)
+}
+
 /// Checks the handshake and chooses the dialect.
-fn accept(around: &Surroundings, request: &Request) -> Result<(Response<()>, Dialect), Refused> {
+fn accept(around: &Surroundings, request: &Request) -> Result<(Response<()>, Wanted), Refused> {
     if around.is_route(request.path()) {
         let text = format!("{} is an HTTP route; connect to / or /ws", request.path());
         return Err(Refused::new("route", StatusCode::BAD_REQUEST, text));
@@ -93,12 +115,15 @@ fn accept(around: &Surroundings, request: &Request) -> Result<(Response<()>, Dia
     }
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
     let offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    let chosen = offered.map(str::trim).find_map(|name| Dialect::of_subprotocol(name).map(|it| (name, it)));
+    let offered: Vec<&str> = offered.map(str::trim).collect();
+    let chosen = offered.iter().find_map(|name| Dialect::of_subprotocol(name).map(|it| (name, it)));
     let Some((name, dialect)) = chosen else {
-        return Ok((handshake.finish().drop_body(), Dialect::EXISTING));
+        let wanted = Wanted { dialect: Dialect::EXISTING, resumes: false };
+        return Ok((handshake.finish().drop_body(), wanted));
     };
-    handshake.insert_header((SEC_WEBSOCKET_PROTOCOL, name));
-    Ok((handshake.finish().drop_body(), dialect))
+    handshake.insert_header((SEC_WEBSOCKET_PROTOCOL, *name));
+    let wanted = Wanted { dialect, resumes: offered.contains(&SUBPROTOCOL_RESUME) };
+    Ok((handshake.finish().drop_body(), wanted))
 }
 
 fn bad_handshake(error: &HandshakeError) -> Refused {
@@ -120,12 +145,8 @@ fn check_origin(allowed: &[String], origin: &HeaderValue) -> Result<(), Refused>
     Err(Refused::new("origin", StatusCode::FORBIDDEN, text))
 }
 
-async fn admit(
-    around: &Surroundings,
-    session: &std::sync::Arc<Session>,
-    address: Option<std::net::IpAddr>,
-) -> Result<(), Refused> {
-    let Ok(admitted) = around.starlings.admit(session, address).await else {
+async fn admit(around: &Surroundings, address: Option<std::net::IpAddr>) -> Result<Place, Refused> {
+    let Ok(admitted) = around.starlings.admit(address).await else {
         return Err(Refused::new("draining", StatusCode::SERVICE_UNAVAILABLE, "the server is stopping"));
     };
     admitted.map_err(|refusal| {

@@ -7,12 +7,16 @@ mod demo;
 mod errors;
 mod kv;
 mod options;
+mod sessions;
 mod system;
+mod token;
 
 pub use options::{DemoOptions, KvOptions};
+pub use sessions::SessionArchive;
 
 use std::sync::{Arc, OnceLock};
 
+use crate::auth::KeyRing;
 use crate::base::Clock;
 use crate::dispatch::RegistryBuilder;
 use crate::store::Store;
@@ -40,4 +44,14 @@ pub fn add_demo(to: &mut RegistryBuilder) {
 /// Adds the namespace `kv`.
 pub fn add_kv(to: &mut RegistryBuilder, store: &Store, options: &KvOptions) {
     kv::add(to, store, options);
+}
+
+/// Adds the namespace `starling`.
+pub fn add_sessions(to: &mut RegistryBuilder) {
+    sessions::add(to);
+}
+
+/// Adds the namespace `token`.
+pub fn add_token(to: &mut RegistryBuilder, ring: &KeyRing) {
+    token::add(to, ring);
 }

@@ -10,12 +10,15 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL};
+use tokio_tungstenite::tungstenite::http::header::{
+    AUTHORIZATION, HeaderName, ORIGIN, SEC_WEBSOCKET_PROTOCOL,
+};
 use tokio_tungstenite::tungstenite::http::{HeaderMap, HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::{self};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 
-use crate::protocol::{Dialect, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK};
+use super::PeerError;
+use crate::protocol::{Dialect, SUBPROTOCOL_JSON, SUBPROTOCOL_MSGPACK, SUBPROTOCOL_RESUME};
 
 pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -26,6 +29,8 @@ pub struct PeerOptions {
     pub msgpack: bool,
     /// Says nothing of our extensions, as existing clients do. Excludes `msgpack`.
     pub plain: bool,
+    /// Takes a session up again.
+    pub resume: Option<Resume>,
     /// PEM file with the authority to trust instead of the system's.
     pub ca: Option<PathBuf>,
     /// The `Origin` header that a browser would send.
@@ -34,9 +39,41 @@ pub struct PeerOptions {
     pub timeout: Duration,
 }
 
+/// What a session is taken up again with.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Resume {
+    /// The token that `starling:state` gave.
+    pub token: String,
+    /// The number of the last message that was handled; all that is kept is sent again without one.
+    pub position: Option<u64>,
+    /// A name that tells this client from others with the same token.
+    pub instance: Option<String>,
+    /// Where the token goes. Peers that know no extensions only have the URL.
+    pub way: ResumeWay,
+}
+
+/// Where a token goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ResumeWay {
+    /// Into the first message.
+    #[default]
+    Message,
+    /// Into the `Authorization` header.
+    Header,
+    /// Into the URL, as `?recover=`.
+    Url,
+}
+
 impl Default for PeerOptions {
     fn default() -> Self {
-        Self { msgpack: false, plain: false, ca: None, origin: None, timeout: Duration::from_secs(30) }
+        Self {
+            msgpack: false,
+            plain: false,
+            resume: None,
+            ca: None,
+            origin: None,
+            timeout: Duration::from_secs(30),
+        }
     }
 }
 
@@ -62,6 +99,9 @@ pub enum ConnectError {
         /// What it said.
         text: String,
     },
+    /// The message that takes a session up could not be sent.
+    #[error("the session cannot be taken up")]
+    Resume(#[source] Box<PeerError>),
     /// The handshake took too long.
     #[error("the server did not answer within {0:?}")]
     Timeout(Duration),
@@ -96,11 +136,30 @@ pub(super) async fn connect(url: &str, options: &PeerOptions) -> Result<(Socket,
         }
         other => ConnectError::Unreachable { url: url.to_owned(), source: Box::new(other) },
     };
-    let mut request = url.into_client_request().map_err(unreachable)?;
+    let resume = options.resume.as_ref();
+    let way = |wanted: ResumeWay| resume.filter(|resume| resume.way == wanted);
+    let with_token = way(ResumeWay::Url).map(|resume| {
+        let joint = if url.contains('?') { '&' } else { '?' };
+        format!("{url}{joint}recover={}", resume.token)
+    });
+    let mut request = with_token.as_deref().unwrap_or(url).into_client_request().map_err(unreachable)?;
     let headers = request.headers_mut();
     if !options.plain {
-        let wanted = if options.msgpack { SUBPROTOCOL_MSGPACK } else { SUBPROTOCOL_JSON };
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(wanted));
+        let codec = if options.msgpack { SUBPROTOCOL_MSGPACK } else { SUBPROTOCOL_JSON };
+        let wanted = match way(ResumeWay::Message) {
+            Some(_) => format!("{codec}, {SUBPROTOCOL_RESUME}"),
+            None => codec.to_owned(),
+        };
+        put(headers, SEC_WEBSOCKET_PROTOCOL, &wanted);
+    }
+    if let Some(resume) = way(ResumeWay::Header) {
+        put(headers, AUTHORIZATION, &format!("Bearer {}", resume.token));
+        if let Some(position) = resume.position {
+            put(headers, HeaderName::from_static("starling-position"), &position.to_string());
+        }
+        if let Some(instance) = &resume.instance {
+            put(headers, HeaderName::from_static("starling-instance"), instance);
+        }
     }
     if let Some(origin) = options.origin.as_deref().and_then(|origin| HeaderValue::from_str(origin).ok()) {
         headers.insert(ORIGIN, origin);
@@ -112,6 +171,13 @@ pub(super) async fn connect(url: &str, options: &PeerOptions) -> Result<(Socket,
         connected.map_err(|_| ConnectError::Timeout(options.timeout))?.map_err(unreachable)?;
     let chosen = answer.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|name| name.to_str().ok());
     Ok((socket, chosen.and_then(Dialect::of_subprotocol).unwrap_or(Dialect::EXISTING)))
+}
+
+/// Sets a header; what no header can carry is left out, and missed by the server.
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
 }
 
 fn trusting(path: &PathBuf) -> Result<Connector, ConnectError> {

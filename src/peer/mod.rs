@@ -10,17 +10,20 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-pub use connect::{ConnectError, PeerOptions};
+pub use connect::{ConnectError, PeerOptions, Resume, ResumeWay};
 pub use received::{CallFailure, Received};
 
 use self::connect::Socket;
 use crate::base::Clock;
-use crate::protocol::{Codec, Dialect, EncodeError, Outgoing, Payload, PayloadError, RequestId};
+use crate::protocol::{
+    Codec, Dialect, EncodeError, Outgoing, Payload, PayloadError, RequestId, TOPIC_ACK, TOPIC_RESUME,
+    is_about_connection,
+};
 
 /// A connection to a server.
 #[derive(Debug)]
@@ -31,6 +34,10 @@ pub struct Peer {
     /// What came while something else was waited for.
     waiting: VecDeque<Received>,
     limit: Duration,
+    /// Messages for the application that have come over this connection.
+    received: u64,
+    /// Messages of the application that were sent over it.
+    sent: u64,
 }
 
 /// Why something did not work out.
@@ -70,7 +77,14 @@ impl Peer {
     pub async fn connect(url: &str, options: &PeerOptions) -> Result<Self, ConnectError> {
         let (socket, dialect) = connect::connect(url, options).await?;
         let (clock, limit) = (Clock::default(), options.timeout);
-        Ok(Self { socket, dialect, clock, waiting: VecDeque::new(), limit })
+        let mut peer = Self { socket, dialect, clock, waiting: VecDeque::new(), limit, received: 0, sent: 0 };
+        if let Some(resume) = options.resume.as_ref().filter(|resume| resume.way == ResumeWay::Message) {
+            let Resume { token, position, instance, .. } = resume;
+            let data = json!({ "token": token, "position": position, "instance": instance });
+            let sent = peer.notify(TOPIC_RESUME, &data).await;
+            sent.map_err(|error| ConnectError::Resume(Box::new(error)))?;
+        }
+        Ok(peer)
     }
 
     /// Calls a method and waits for its answer. What else comes is kept for [`Peer::receive`].
@@ -167,11 +181,33 @@ impl Peer {
     pub async fn send(&mut self, message: &Outgoing<'_>) -> Result<(), PeerError> {
         let mut bytes = Vec::new();
         self.dialect.codec.encode(message, self.clock.now_ms(), &mut bytes)?;
+        if !matches!(message, Outgoing::Notification { topic, .. } if is_about_connection(topic)) {
+            self.sent += 1;
+        }
         match (self.dialect.codec, String::from_utf8(bytes)) {
             (Codec::Json, Ok(text)) => self.send_text(text).await,
             (_, Ok(text)) => self.send_binary(text.into_bytes()).await,
             (_, Err(error)) => self.send_binary(error.into_bytes()).await,
         }
+    }
+
+    /// Acknowledges everything up to a number.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub async fn acknowledge(&mut self, number: u64) -> Result<(), PeerError> {
+        self.notify(TOPIC_ACK, &json!(number)).await
+    }
+
+    /// Messages for the application that have come over this connection: with the position at which it began,
+    /// the position now.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Messages of the application that were sent over this connection.
+    pub fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Sends text as it is.
@@ -205,6 +241,16 @@ impl Peer {
         }
     }
 
+    fn counted(&mut self, received: Received) -> Received {
+        let about = match &received {
+            Received::Notification { topic, .. } => is_about_connection(topic),
+            Received::Other(_) => true,
+            _ => false,
+        };
+        self.received += u64::from(!about);
+        received
+    }
+
     async fn next(&mut self) -> Result<Received, PeerError> {
         loop {
             let message = timeout(self.limit, self.socket.next())
@@ -213,10 +259,12 @@ impl Peer {
                 .ok_or(PeerError::Closed(None))??;
             match message {
                 Message::Text(text) => {
-                    return Ok(Received::of(self.dialect.decode_text(&text), text.as_bytes()));
+                    let received = Received::of(self.dialect.decode_text(&text), text.as_bytes());
+                    return Ok(self.counted(received));
                 }
                 Message::Binary(bytes) => {
-                    return Ok(Received::of(self.dialect.decode_binary(&bytes), &bytes));
+                    let received = Received::of(self.dialect.decode_binary(&bytes), &bytes);
+                    return Ok(self.counted(received));
                 }
                 Message::Close(frame) => {
                     // Lets the closing handshake finish, so that the server sees it.

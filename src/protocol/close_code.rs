@@ -23,11 +23,13 @@ pub enum CloseCode {
     PingTimeout,
     /// Nothing said for longer than allowed.
     IdleTimeout,
+    /// Another connection has taken the session up.
+    TakenOver,
 }
 
 impl CloseCode {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Normal,
         Self::ProtocolError,
         Self::InvalidUtf8,
@@ -38,6 +40,7 @@ impl CloseCode {
         Self::SlowConsumer,
         Self::PingTimeout,
         Self::IdleTimeout,
+        Self::TakenOver,
     ];
 
     /// The number on the wire.
@@ -53,6 +56,7 @@ impl CloseCode {
             Self::SlowConsumer => 4008,
             Self::PingTimeout => 4009,
             Self::IdleTimeout => 4010,
+            Self::TakenOver => 4011,
         }
     }
 
@@ -69,6 +73,7 @@ impl CloseCode {
             Self::SlowConsumer => "SLOW_CONSUMER",
             Self::PingTimeout => "PING_TIMEOUT",
             Self::IdleTimeout => "IDLE_TIMEOUT",
+            Self::TakenOver => "TAKEN_OVER",
         }
     }
 

@@ -85,6 +85,9 @@ error_codes! {
     StoreUnavailable "STORE_UNAVAILABLE" Server retry true http 503 "The store takes no writes now"
     QuotaExceeded "QUOTA_EXCEEDED" Server retry false http 507 "The store may not hold more"
     PositionLost "POSITION_LOST" Caller retry false http 410 "The history does not go back so far"
+    RequestInterrupted "REQUEST_INTERRUPTED" Server retry false http 409 "The request has run or begun to; what it gave is not known"
+    StateSaveFailed "STATE_SAVE_FAILED" Server retry true http 500 "The state of the session could not be saved"
+    StateTooLarge "STATE_TOO_LARGE" Server retry false http 413 "The state of the session does not fit into a token"
     ConnectionLost "CONNECTION_LOST" Peer retry true http 503 "The connection ended before the answer"
 }
 

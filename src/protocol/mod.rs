@@ -42,5 +42,28 @@ pub const OUTGOING_BYTES_MAX: usize = (1 << 20) - 13;
 /// Subprotocol of a peer that knows our extensions and speaks JSON.
 pub const SUBPROTOCOL_JSON: &str = "helios-starling.v1";
 
+/// Offered beside a subprotocol of ours by a peer whose first message takes a session up again.
+pub const SUBPROTOCOL_RESUME: &str = "helios-starling.resume";
+
+/// The topic of that first message.
+pub const TOPIC_RESUME: &str = "starling:resume";
+
+/// The topic of acknowledgements, in both directions.
+pub const TOPIC_ACK: &str = "starling:ack";
+
+/// The topic of the first notification on a connection.
+pub const TOPIC_HELLO: &str = "hello";
+
+/// The topic of what comes after the messages that were missed.
+pub const TOPIC_RECOVERED: &str = "connection:recovered";
+
+/// The topic of the advice that a server gives when it stops.
+pub const TOPIC_DRAINING: &str = "system:draining";
+
+/// Whether a notification is about the connection: it is not numbered and never sent again.
+pub fn is_about_connection(topic: &str) -> bool {
+    matches!(topic, TOPIC_HELLO | TOPIC_RECOVERED | TOPIC_DRAINING | TOPIC_ACK | TOPIC_RESUME)
+}
+
 /// Subprotocol of a peer that knows our extensions and speaks the compact codec.
 pub const SUBPROTOCOL_MSGPACK: &str = "helios-starling.v1.msgpack";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::warn;
 
 use super::pending;
-use super::session::{Session, too_large};
+use super::session::{Session, Sort, too_large};
 use crate::dispatch::{Answer, MethodError, Peer, Reply, SendError};
 use crate::protocol::{ErrorCode, Outgoing, Payload, RequestId, Severity};
 
@@ -50,28 +50,27 @@ impl Session {
     /// The same in the name of another peer.
     pub(super) fn respond_from(&self, id: &RequestId, answer: Answer, peer: Option<&Payload>) {
         let answer = answer.map(Reply::into_payload);
-        let sent = self.try_respond(id, &answer, peer);
-        let Err(problem) = sent else { return };
-        if let Some((bytes, limit)) = too_large(&problem) {
-            warn!(request_id = %id, bytes, limit, "an answer is too long to send");
-            let _ = self.try_respond(id, &Err(pending::too_large(bytes, limit)), peer);
-        } else if !matches!(problem, SendError::Closed | SendError::SlowConsumer) {
-            warn!(request_id = %id, error = %problem, "an answer cannot be sent");
-            let _ = self.try_respond(id, &Err(ErrorCode::InternalError.into()), peer);
+        let sent = self.send(&response(id, &answer, peer));
+        if let Some(instead) = sent.err().and_then(|problem| answer_instead(id, &problem)) {
+            let _ = self.send(&response(id, &Err(instead), peer));
         }
     }
 
-    fn try_respond(
-        &self,
-        id: &RequestId,
-        answer: &Result<Option<Payload>, MethodError>,
-        peer: Option<&Payload>,
-    ) -> Result<(), SendError> {
-        let result = match answer {
-            Ok(data) => Ok(data.as_ref().map(Payload::as_raw)),
-            Err(error) => Err(error.as_failure()),
-        };
-        self.send(&Outgoing::Response { id, result, peer: peer.map(Payload::as_raw) })
+    /// The message that answers a request, without sending it.
+    pub(super) fn answer_message(&self, id: &RequestId, answer: Answer) -> Vec<u8> {
+        let answer = answer.map(Reply::into_payload);
+        let written = self.written(&response(id, &answer, None)).map_err(SendError::from);
+        written.unwrap_or_else(|problem| {
+            let instead = answer_instead(id, &problem).unwrap_or_else(|| ErrorCode::InternalError.into());
+            // Code, text and details of the public table always fit.
+            self.written(&response(id, &Err(instead), None)).unwrap_or_default()
+        })
+    }
+
+    /// Sends such a message.
+    pub(super) fn send_answer(&self, message: &[u8]) {
+        // A peer that is gone for good has nobody left to tell.
+        let _ = self.send_written(message, Sort::ANSWER);
     }
 
     /// Answers a request that never became a call.
@@ -93,4 +92,29 @@ impl Session {
         let failure = error.as_failure();
         let _ = self.send(&Outgoing::Error { severity: Severity::Application, failure, peer: None });
     }
+}
+
+fn response<'a>(
+    id: &'a RequestId,
+    answer: &'a Result<Option<Payload>, MethodError>,
+    peer: Option<&'a Payload>,
+) -> Outgoing<'a> {
+    let result = match answer {
+        Ok(data) => Ok(data.as_ref().map(Payload::as_raw)),
+        Err(error) => Err(error.as_failure()),
+    };
+    Outgoing::Response { id, result, peer: peer.map(Payload::as_raw) }
+}
+
+/// What the caller is told when its answer cannot be sent; nothing if it is not there to be told.
+fn answer_instead(id: &RequestId, problem: &SendError) -> Option<MethodError> {
+    if let Some((bytes, limit)) = too_large(problem) {
+        warn!(request_id = %id, bytes, limit, "an answer is too long to send");
+        return Some(pending::too_large(bytes, limit));
+    }
+    if matches!(problem, SendError::Closed | SendError::SlowConsumer | SendError::Full) {
+        return None;
+    }
+    warn!(request_id = %id, error = %problem, "an answer cannot be sent");
+    Some(ErrorCode::InternalError.into())
 }

@@ -331,7 +331,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
 
     fn close_service(&mut self) {
         if !std::mem::replace(&mut self.closed, true) {
-            let code = self.link.gone();
+            let code = self.link.gone(std::mem::take(&mut self.written));
             self.service.closed(code);
         }
     }

@@ -3,13 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::recovery::SessionEvent;
 use crate::base::StarlingId;
 use crate::dispatch::{BoxFuture, MethodError, Starling};
 use crate::protocol::Payload;
 
 type TextHook = Box<dyn Fn(&Starling, &str) + Send + Sync>;
+type SessionHook = Box<dyn Fn(&Starling, &SessionEvent) + Send + Sync>;
+type ClaimsHook = Box<dyn Fn(&Starling) -> Map<String, Value> + Send + Sync>;
 type BinaryHook = Box<dyn Fn(&Starling, &[u8]) + Send + Sync>;
 
 /// Decides who gets a message that a peer addressed to another one. `None` refuses it.
@@ -25,6 +28,10 @@ pub struct Hooks {
     pub on_json: Option<TextHook>,
     /// Bytes.
     pub on_binary: Option<BinaryHook>,
+    /// What happens to sessions.
+    pub on_session: Option<SessionHook>,
+    /// Claims of the application for the tokens of a session. Everybody who has the token can read them.
+    pub token_claims: Option<ClaimsHook>,
     /// Messages with `peer`.
     pub proxy: Option<ProxyHook>,
 }
@@ -59,4 +66,10 @@ impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hooks").field("proxy", &self.proxy.is_some()).finish_non_exhaustive()
     }
+}
+
+/// A panic in a hook of the application must not take the connection with it.
+pub(super) fn guarded<T>(hook: &'static str, work: impl FnOnce() -> T) -> Option<T> {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    done.inspect_err(|_| tracing::error!(hook, "a hook panicked")).ok()
 }

@@ -16,6 +16,21 @@ pub(super) struct Outbox {
     open: Vec<u8>,
     /// Bytes that were pushed and not yet reported as written.
     waiting: usize,
+    /// Of these, bytes that were sent again after a resume: they do not count against the limit.
+    exempt: usize,
+    marks: Option<Box<Marks>>,
+}
+
+/// Which messages are written, for peers that acknowledge nothing.
+#[derive(Debug, Default)]
+struct Marks {
+    /// Bytes that were pushed, and those that were written, since marking began.
+    pushed: u64,
+    written: u64,
+    /// Where each message ends that is not written yet.
+    ends: VecDeque<u64>,
+    /// How many are.
+    done: u64,
 }
 
 /// The outbox cannot take any more.
@@ -46,6 +61,32 @@ impl Outbox {
         Ok(())
     }
 
+    /// Queues a message that was sent once before. It was bounded where it was kept.
+    pub(super) fn push_again(&mut self, opcode: Opcode, payload: &[u8]) {
+        let before = self.waiting;
+        // Without a limit nothing is refused.
+        let _ = self.push(opcode, payload, usize::MAX);
+        self.exempt += self.waiting - before;
+    }
+
+    /// Begins to count which messages are written.
+    pub(super) fn mark_from_now(&mut self) {
+        let pushed = self.waiting as u64;
+        self.marks.get_or_insert_with(|| Box::new(Marks { pushed, ..Marks::default() }));
+    }
+
+    /// The message that was pushed last is one to be counted.
+    pub(super) fn mark(&mut self) {
+        if let Some(marks) = &mut self.marks {
+            marks.ends.push_back(marks.pushed);
+        }
+    }
+
+    /// How many messages of those to be counted are written.
+    pub(super) fn marked_written(&self) -> u64 {
+        self.marks.as_ref().map_or(0, |marks| marks.done)
+    }
+
     /// The next bytes to write.
     pub(super) fn take(&mut self) -> Option<Bytes> {
         if self.sealed.is_empty() {
@@ -63,6 +104,13 @@ impl Outbox {
     /// `count` bytes were written.
     pub(super) fn written(&mut self, count: usize) {
         self.waiting = self.waiting.saturating_sub(count);
+        self.exempt = self.exempt.saturating_sub(count);
+        let Some(marks) = &mut self.marks else { return };
+        marks.written += count as u64;
+        while marks.ends.front().is_some_and(|end| *end <= marks.written) {
+            marks.ends.pop_front();
+            marks.done += 1;
+        }
     }
 
     /// Bytes that wait, those taken but not yet written included.
@@ -76,10 +124,14 @@ impl Outbox {
     }
 
     fn admit(&mut self, bytes: usize, limit: usize) -> Result<(), Full> {
-        if self.waiting > 0 && self.waiting + bytes > limit {
+        let counted = self.waiting - self.exempt;
+        if counted > 0 && counted.saturating_add(bytes) > limit {
             return Err(Full);
         }
         self.waiting += bytes;
+        if let Some(marks) = &mut self.marks {
+            marks.pushed += bytes as u64;
+        }
         Ok(())
     }
 
@@ -108,6 +160,36 @@ mod tests {
         assert_eq!(outbox.take().unwrap(), b"\x81\x01d"[..]);
         assert_eq!(outbox.take(), None);
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn what_was_sent_before_does_not_count_against_the_bound() {
+        let mut outbox = Outbox::default();
+        outbox.push_again(Opcode::Text, &[0; 98]);
+        outbox.push_again(Opcode::Text, &[0; 98]);
+        outbox.push(Opcode::Text, &[0; 98], 150).unwrap();
+        assert_eq!(outbox.push(Opcode::Text, &[0; 98], 150), Err(Full));
+        outbox.written(200);
+        assert_eq!(outbox.waiting(), 100);
+        assert_eq!(outbox.push(Opcode::Text, &[0; 98], 150), Err(Full));
+    }
+
+    #[test]
+    fn a_message_is_written_when_its_last_byte_is() {
+        let mut outbox = Outbox::default();
+        outbox.push(Opcode::Text, b"before", usize::MAX).unwrap();
+        outbox.mark_from_now();
+        for text in [b"one", b"two"] {
+            outbox.push(Opcode::Text, text, usize::MAX).unwrap();
+            outbox.mark();
+        }
+        outbox.push(Opcode::Ping, b"", usize::MAX).unwrap();
+        outbox.written(12);
+        assert_eq!(outbox.marked_written(), 0);
+        outbox.written(1);
+        assert_eq!(outbox.marked_written(), 1);
+        outbox.written(7);
+        assert_eq!(outbox.marked_written(), 2);
     }
 
     #[test]

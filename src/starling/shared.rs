@@ -4,12 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use serde_json::{Value, json};
 
+use super::absences::Absences;
 use super::hooks::Hooks;
+use super::kinds::Kinds;
+use super::manager::Table;
 use super::options::ConnectionOptions;
 use super::proxy::ProxyTable;
-use super::receive::Kinds;
+use super::recovery::{Archive, Journal, StateProvider};
+use super::session::SessionOptions;
+use crate::auth::KeyRing;
 use crate::base::{Clock, Random, StarlingId};
 use crate::dispatch::Registry;
 use crate::protocol::{Codec, OUTGOING_BYTES_MAX, PROTOCOL_NAME, PROTOCOL_VERSION};
@@ -26,8 +32,17 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Clock,
-    /// The limits.
+    /// The limits of connections.
     pub options: ConnectionOptions,
+    /// The limits of sessions.
+    pub session_options: SessionOptions,
+    /// What tokens are made with.
+    pub tokens: KeyRing,
+    /// What of the application goes into them.
+    pub providers: Vec<StateProvider>,
+    pub(super) journal: Journal,
+    pub(super) table: RwLock<Table>,
+    pub(super) absences: Absences,
     pub(super) proxied: ProxyTable,
     pub(super) kinds: Kinds,
     drain: AtomicU8,
@@ -45,18 +60,51 @@ pub enum DrainPhase {
     Refusing,
 }
 
+/// What the surroundings are made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The methods.
+    pub registry: Registry,
+    /// What embedding code does with other frames.
+    pub hooks: Hooks,
+    /// The metric table.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Clock,
+    /// The limits of connections.
+    pub options: ConnectionOptions,
+    /// The limits of sessions.
+    pub session_options: SessionOptions,
+    /// What tokens are made with.
+    pub tokens: KeyRing,
+    /// What of the application goes into them.
+    pub providers: Vec<StateProvider>,
+    /// Where sessions are written down, if they are.
+    pub archive: Option<Arc<dyn Archive>>,
+}
+
 impl Shared {
     /// Surroundings for a server that is about to start.
-    pub fn new(
-        registry: Registry,
-        hooks: Hooks,
-        metrics: Arc<Metrics>,
-        clock: Clock,
-        options: ConnectionOptions,
-    ) -> Self {
-        let (proxied, kinds) = (ProxyTable::default(), Kinds::of(&metrics));
-        let (drain, drain_window_ms) = (AtomicU8::new(0), AtomicU64::new(0));
-        Self { registry, hooks, metrics, clock, options, proxied, kinds, drain, drain_window_ms }
+    pub fn new(parts: Parts) -> Self {
+        let Parts { registry, hooks, metrics, clock, options, session_options, tokens, providers, archive } =
+            parts;
+        Self {
+            proxied: ProxyTable::default(),
+            kinds: Kinds::of(&metrics),
+            journal: Journal::new(archive, session_options.write_delay.get()),
+            table: RwLock::default(),
+            absences: Absences::new(session_options.disconnection_ttl),
+            drain: AtomicU8::new(0),
+            drain_window_ms: AtomicU64::new(0),
+            registry,
+            hooks,
+            metrics,
+            clock,
+            options,
+            session_options,
+            tokens,
+            providers,
+        }
     }
 
     /// How far the server is from stopping.
@@ -110,7 +158,7 @@ pub fn capabilities(now_ms: u64, proxy: bool) -> Value {
         "protocol": { "name": PROTOCOL_NAME, "version": PROTOCOL_VERSION, "timestamp": now_ms },
         "features": {
             "notifications": true,
-            "stateRecovery": false,
+            "stateRecovery": true,
             "binaryMessages": true,
             "progress": true,
             "codecs": ["json", "msgpack"],

@@ -9,6 +9,7 @@ use prometheus::{
 };
 
 use super::atlas::AtlasMetrics;
+use super::sessions::SessionMetrics;
 
 /// The metrics of one server. Fields are resolved once, so that moving one is an atomic addition.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ pub struct Metrics {
     pub proxied: IntCounterVec,
     /// Requests from the server to peers, by outcome: sent, answered, timeout, cancelled.
     pub callbacks: IntCounterVec,
+    /// Sessions.
+    pub sessions: SessionMetrics,
     /// The store.
     pub atlas: AtlasMetrics,
 }
@@ -109,6 +112,7 @@ impl Metrics {
             late_answers: counter(of, "helios_late_answers_total", "Answers after the answer"),
             proxied: counters(of, "helios_peer_messages_total", "Messages from peer to peer", &["outcome"]),
             callbacks: counters(of, "helios_callbacks_total", "Requests from the server", &["outcome"]),
+            sessions: SessionMetrics::new(of),
             atlas: AtlasMetrics::new(of),
             registry,
         }

@@ -9,6 +9,7 @@ mod logging;
 mod metrics;
 mod options;
 mod scope;
+mod sessions;
 
 pub use atlas::AtlasMetrics;
 pub use format::LogFormat;
@@ -16,3 +17,4 @@ pub use logging::{LoggingError, init_logging};
 pub use metrics::{CallMetrics, Metrics};
 pub use options::TelemetryOptions;
 pub use scope::{RequestScope, current_request_id, enter_request};
+pub use sessions::SessionMetrics;

@@ -18,5 +18,6 @@ mod methods;
 mod metrics;
 mod proxy;
 mod raw;
+mod sessions;
 mod tls;
 mod wait;

@@ -1,31 +1,18 @@
 //! The orders that the manager takes.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use actix::Message;
 
 use super::Refusal;
-use crate::base::StarlingId;
-use crate::starling::session::Session;
+use super::places::Place;
 
-/// Gives a session a place.
+/// Gives a connection a place.
 #[derive(Debug)]
 pub(super) struct Admit {
-    pub(super) session: Arc<Session>,
     pub(super) address: Option<IpAddr>,
 }
 
-/// Takes a place back.
-#[derive(Debug)]
-pub(super) struct Leave {
-    pub(super) id: StarlingId,
-}
-
 impl Message for Admit {
-    type Result = Result<(), Refusal>;
-}
-
-impl Message for Leave {
-    type Result = ();
+    type Result = Result<Place, Refusal>;
 }

@@ -2,30 +2,33 @@
 
 mod actor;
 mod messages;
+mod places;
 mod table;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use actix::prelude::SendError as Mailbox;
 use actix::{Actor, Addr};
 use bytes::Bytes;
-use parking_lot::RwLock;
 use serde::Serialize;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 pub use actor::StarlingsManager;
+pub use places::Place;
+pub(super) use table::Table;
 
-use self::messages::{Admit, Leave};
-use self::table::Table;
+use self::messages::Admit;
+use self::places::Places;
 use super::options::ConnectionOptions;
+use super::recovery::{Ended, SessionEvent, emit};
 use super::session::{Session, opcode_of};
 use super::shared::Shared;
 use super::websocket::write_frame;
-use crate::base::{Clock, Random, StarlingId};
+use crate::auth::Principal;
+use crate::base::{Random, StarlingId};
 use crate::dispatch::{Peer, SendError, Starling};
-use crate::protocol::{CloseCode, Codec, Outgoing, Payload, is_topic_name};
+use crate::protocol::{CloseCode, Codec, Dialect, Outgoing, Payload, is_topic_name};
 
 /// Why a peer may not connect now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
@@ -49,22 +52,25 @@ pub enum Refusal {
 #[error("the server is stopping")]
 pub struct ManagerGone;
 
-/// The handle of everybody who is connected. Only the actor changes the table; everybody reads it.
+/// The handle of everybody: those who are connected, and those who may come back.
 #[derive(Clone, Debug)]
 pub struct Starlings {
     manager: Addr<StarlingsManager>,
-    table: Arc<RwLock<Table>>,
+    places: Arc<Places>,
     gone: CancellationToken,
-    clock: Clock,
+    shared: Arc<Shared>,
 }
 
 impl Starlings {
     /// Starts the actor on this thread.
     pub fn start(options: &ConnectionOptions, shared: &Arc<Shared>) -> Self {
-        let (table, gone) = (Arc::default(), CancellationToken::new());
+        let (places, gone) = (Arc::default(), CancellationToken::new());
         let manager =
-            StarlingsManager::new(options, Arc::clone(shared), Arc::clone(&table), gone.clone()).start();
-        Self { manager, table, gone, clock: shared.clock.clone() }
+            StarlingsManager::new(options, Arc::clone(shared), Arc::clone(&places), gone.clone()).start();
+        actix_rt::spawn(shared.journal.clone().run());
+        let starlings = Self { manager, places, gone, shared: Arc::clone(shared) };
+        starlings.remember();
+        starlings
     }
 
     /// Ends when the actor has ended, which it never does while all is well.
@@ -72,36 +78,50 @@ impl Starlings {
         self.gone.cancelled().await;
     }
 
-    /// Asks for a place in the table. The session must be told to leave once its socket is gone.
+    /// Sessions of the process before this one wait for their peers.
+    fn remember(&self) {
+        let Some(archive) = self.shared.journal.archive() else { return };
+        for (id, record) in archive.sessions() {
+            let session = Session::of_record(&self.shared, id, record);
+            self.shared.table.write().insert(Arc::clone(&session));
+            if !session.wait_for_return() {
+                session.end(Ended::Crowded);
+            }
+        }
+    }
+
+    /// Asks for a place for a connection.
     ///
     /// # Errors
     /// If a limit is reached, or the server is stopping.
-    pub async fn admit(
-        &self,
-        session: &Arc<Session>,
-        address: Option<IpAddr>,
-    ) -> Result<Result<(), Refusal>, ManagerGone> {
-        let order = Admit { session: Arc::clone(session), address };
-        self.manager.send(order).await.map_err(|_| ManagerGone)
+    pub async fn admit(&self, address: Option<IpAddr>) -> Result<Result<Place, Refusal>, ManagerGone> {
+        self.manager.send(Admit { address }).await.map_err(|_| ManagerGone)
     }
 
-    /// Gives the place back.
-    pub fn left(&self, id: StarlingId) {
-        if let Err(Mailbox::Full(order)) = self.manager.try_send(Leave { id }) {
-            let manager = self.manager.clone();
-            // Waits for room in the mailbox instead of losing the order.
-            actix_rt::spawn(async move { manager.send(order).await });
-        }
+    /// A new session, in the table.
+    pub(super) fn begin(&self, dialect: Dialect, principal: Principal) -> Arc<Session> {
+        let session = Session::new(&self.shared, dialect, principal);
+        self.shared.table.write().insert(Arc::clone(&session));
+        emit(&self.shared, &session.starling(), &SessionEvent::New);
+        session
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// How many are connected.
     pub fn count(&self) -> usize {
-        self.table.read().len()
+        self.places.count()
     }
 
-    /// The session with this id.
+    /// The session with this id, be it connected or not.
     pub fn get(&self, id: StarlingId) -> Option<Arc<Session>> {
-        self.table.read().get(id)
+        self.shared.table.read().get(id)
+    }
+
+    pub(super) fn is_revoked(&self, id: StarlingId) -> bool {
+        self.shared.table.read().is_revoked(id)
     }
 
     /// Handles of everybody for whom `filter` holds.
@@ -132,20 +152,25 @@ impl Starlings {
                 Codec::Json => &json,
                 Codec::MsgPack => &msgpack,
             };
-            session.send_frame(frame).is_ok()
+            session.send_frame(&frame.0, &frame.1).is_ok()
         });
         Ok(told.count())
     }
 
-    /// A whole frame with a notification.
-    fn frame<T: Serialize + ?Sized>(&self, codec: Codec, topic: &str, data: &T) -> Result<Bytes, SendError> {
+    /// A whole frame with a notification, and the notification.
+    fn frame<T: Serialize + ?Sized>(
+        &self,
+        codec: Codec,
+        topic: &str,
+        data: &T,
+    ) -> Result<(Bytes, Vec<u8>), SendError> {
         let data = Payload::write(codec, data)?;
         let data = Some(data.as_raw());
         let message = Outgoing::Notification { request_id: None, topic, progress: false, data, peer: None };
         let (mut payload, mut frame) = (Vec::new(), Vec::new());
-        codec.encode(&message, self.clock.now_ms(), &mut payload)?;
+        codec.encode(&message, self.shared.clock.now_ms(), &mut payload)?;
         write_frame(opcode_of(codec), &payload, &mut frame);
-        Ok(frame.into())
+        Ok((frame.into(), payload))
     }
 
     /// Tells everybody who understands it that the server stops, and when to come back.
@@ -159,11 +184,26 @@ impl Starlings {
     /// Closes everybody, after what is queued for them.
     pub fn close_all(&self, code: CloseCode, reason: &'static str) {
         for session in self.sessions() {
-            session.close(code, reason);
+            session.close_link(code, reason);
         }
     }
 
+    /// Writes down where every session stands, for the next process. Without an archive they all end here.
+    pub async fn rest(&self) {
+        let sessions = self.shared.table.write().clear();
+        let journal = &self.shared.journal;
+        if journal.is_kept() {
+            sessions.iter().flat_map(|session| session.collect(true)).for_each(|note| journal.note(note));
+            if journal.write(None).await.is_err() {
+                tracing::error!("the sessions could not be written down; their peers have to begin anew");
+            }
+        } else {
+            sessions.iter().for_each(|session| session.end(Ended::Stopped));
+        }
+        journal.close();
+    }
+
     fn sessions(&self) -> Vec<Arc<Session>> {
-        self.table.read().sessions()
+        self.shared.table.read().sessions()
     }
 }

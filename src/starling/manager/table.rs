@@ -1,7 +1,6 @@
 //! The table of sessions.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -10,53 +9,53 @@ use crate::base::StarlingId;
 use crate::dispatch::Peer;
 use crate::starling::session::Session;
 
-/// Sessions by id, and how many there are from each address.
+/// Sessions by id, those that wait for their peer among them.
 #[derive(Debug, Default)]
-pub(super) struct Table {
-    sessions: HashMap<StarlingId, (Arc<Session>, Option<IpAddr>), RandomState>,
-    addresses: HashMap<IpAddr, usize, RandomState>,
+pub(in crate::starling) struct Table {
+    sessions: HashMap<StarlingId, Arc<Session>, RandomState>,
+    /// The last sessions that were revoked, so that their tokens are refused by name. Where sessions are
+    /// written down the archive knows them for longer.
+    revoked: VecDeque<StarlingId>,
 }
 
 /// A table this much larger than its content is made smaller.
 const SLACK: usize = 4;
 
+/// Revoked sessions that are remembered.
+const REVOKED_MAX: usize = 1_000;
+
 impl Table {
-    pub(super) fn len(&self) -> usize {
-        self.sessions.len()
+    pub(in crate::starling) fn get(&self, id: StarlingId) -> Option<Arc<Session>> {
+        self.sessions.get(&id).map(Arc::clone)
     }
 
-    pub(super) fn get(&self, id: StarlingId) -> Option<Arc<Session>> {
-        self.sessions.get(&id).map(|(session, _)| Arc::clone(session))
+    pub(in crate::starling) fn sessions(&self) -> Vec<Arc<Session>> {
+        self.sessions.values().map(Arc::clone).collect()
     }
 
-    pub(super) fn sessions(&self) -> Vec<Arc<Session>> {
-        self.sessions.values().map(|(session, _)| Arc::clone(session)).collect()
+    pub(in crate::starling) fn insert(&mut self, session: Arc<Session>) {
+        self.sessions.insert(session.id(), session);
     }
 
-    pub(super) fn count_of_address(&self, address: IpAddr) -> usize {
-        self.addresses.get(&address).copied().unwrap_or(0)
-    }
-
-    /// Adds a session, counted for `address` if there is one.
-    pub(super) fn insert(&mut self, session: Arc<Session>, address: Option<IpAddr>) {
-        if let Some(address) = address {
-            *self.addresses.entry(address).or_default() += 1;
-        }
-        self.sessions.insert(session.id(), (session, address));
-    }
-
-    pub(super) fn remove(&mut self, id: StarlingId) {
-        let Some((_, address)) = self.sessions.remove(&id) else { return };
-        if let Some(address) = address
-            && let Some(count) = self.addresses.get_mut(&address)
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.addresses.remove(&address);
+    pub(in crate::starling) fn remove(&mut self, id: StarlingId) {
+        let Some(session) = self.sessions.remove(&id) else { return };
+        if session.is_revoked() && session.is_resumable() {
+            self.revoked.push_back(id);
+            if self.revoked.len() > REVOKED_MAX {
+                self.revoked.pop_front();
             }
         }
         if self.sessions.capacity() > 1024 && self.sessions.len() * SLACK < self.sessions.capacity() {
             self.sessions.shrink_to(self.sessions.len() * 2);
         }
+    }
+
+    pub(in crate::starling) fn is_revoked(&self, id: StarlingId) -> bool {
+        self.revoked.contains(&id)
+    }
+
+    /// Forgets all sessions.
+    pub(in crate::starling) fn clear(&mut self) -> Vec<Arc<Session>> {
+        std::mem::take(&mut self.sessions).into_values().collect()
     }
 }

@@ -1,0 +1,60 @@
+//! The state token of a handshake: in `?recover=`, where existing clients put it, or in the `Authorization` header,
+//! where it stays out of the logs of everything on the way. Neither is ever logged here.
+
+use actix_http::header::{AUTHORIZATION, HeaderValue};
+use actix_http::{HttpMessage, Request};
+
+use crate::starling::Claim;
+
+/// The number of the last message that a peer has handled, beside a token in `Authorization`.
+const POSITION: &str = "starling-position";
+
+/// A name that a peer has given itself, beside a token in `Authorization`.
+const INSTANCE: &str = "starling-instance";
+
+/// What a peer shows to come back to its session, if it shows anything.
+pub(super) fn claim_of(request: &Request) -> Option<Claim> {
+    let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let bearer = request.headers().get(AUTHORIZATION).and_then(bearer);
+    let token = bearer.or_else(|| recover(request.uri().query()?))?;
+    let position = text(POSITION).and_then(|number| number.parse().ok());
+    let instance = text(INSTANCE).map(|name| name.chars().take(64).collect());
+    Some(Claim { token, position, instance })
+}
+
+/// The token of `Bearer <token>`.
+fn bearer(value: &HeaderValue) -> Option<String> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+}
+
+/// The value of `recover` in a query. A token has no character that a query would write otherwise; whatever has
+/// one is no token, and that is found out when it is verified.
+fn recover(query: &str) -> Option<String> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    // Of several the last one counts: clients append.
+    pairs.rfind(|(name, token)| *name == "recover" && !token.is_empty()).map(|(_, token)| token.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_recover_of_a_query_counts() {
+        assert_eq!(recover("a=b&recover=x.y.z&c=d").as_deref(), Some("x.y.z"));
+        assert_eq!(recover("recover=old&recover=new").as_deref(), Some("new"));
+        for none in ["", "recover", "recover=", "recovery=x", "x=recover"] {
+            assert_eq!(recover(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn only_bearers_bring_tokens() {
+        let of = |text: &'static str| bearer(&HeaderValue::from_static(text));
+        assert_eq!(of("Bearer a.b.c").as_deref(), Some("a.b.c"));
+        assert_eq!(of("bearer  a.b.c").as_deref(), Some("a.b.c"));
+        assert_eq!(of("Basic abc"), None);
+        assert_eq!(of("Bearer"), None);
+    }
+}

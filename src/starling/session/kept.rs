@@ -1,0 +1,257 @@
+//! What a session with a token remembers, and what of it is written down for the next process.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::Session;
+use super::calls::{Calls, Known, Window};
+use super::delivery::Delivery;
+use crate::base::StarlingId;
+use crate::dispatch::Peer;
+use crate::protocol::{Codec, RequestId};
+use crate::starling::recovery::{Contents, Fact, NotKept, Note, Refusal, Rest, SessionRecord};
+use crate::starling::shared::Shared;
+
+/// What a peer with a token has, others not.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    calls: Calls,
+    /// The time of the newest token that was used.
+    used: u64,
+    /// The client that has the session, by a name of its own choice.
+    instance: Option<Box<str>>,
+    /// A client was promised the session and has not taken it up yet.
+    promised: Option<Instant>,
+    /// It is of a process before this one, and its contents are still in the archive.
+    dormant: Option<SessionRecord>,
+    /// The record itself is to be written.
+    unwritten: bool,
+}
+
+/// Who wants the session.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::starling) struct Claimant<'a> {
+    /// The time of its token.
+    pub(in crate::starling) token_ms: u64,
+    /// Its own name, if it has one.
+    pub(in crate::starling) instance: Option<&'a str>,
+}
+
+impl Session {
+    /// A session of a process before this one. It waits for its peer; its contents stay in the archive.
+    pub(in crate::starling) fn of_record(
+        shared: &Arc<Shared>,
+        id: StarlingId,
+        record: SessionRecord,
+    ) -> Arc<Self> {
+        let (dialect, principal) = (record.dialect(), record.principal.clone());
+        let session = Self::with_id(id, shared, dialect, principal, record.created_at);
+        session.resumable.store(true, Ordering::Release);
+        let past = Past { used: record.used, dormant: Some(record), ..Past::default() };
+        *session.past.lock() = Some(Box::new(past));
+        session
+    }
+
+    /// A token is given out: from now on the peer can come back.
+    pub(in crate::starling) fn make_resumable(&self) {
+        let mut out = self.out.lock();
+        if out.delivery.is_none() {
+            out.delivery = Some(Box::new(Delivery::after(out.sent)));
+            if !self.dialect().extensions
+                && let Some(link) = &out.link
+            {
+                link.mark_from_now();
+                out.taken = 0;
+            }
+        }
+        drop(out);
+        let mut past = self.past.lock();
+        if past.is_none() {
+            *past = Some(Box::new(Past { unwritten: true, ..Past::default() }));
+        }
+        drop(past);
+        self.resumable.store(true, Ordering::Release);
+        self.note_change();
+    }
+
+    /// Whether notes of it go to the archive.
+    pub(in crate::starling) fn is_kept(&self) -> bool {
+        self.shared.journal.is_kept() && self.is_resumable()
+    }
+
+    /// There is something to write down.
+    pub(in crate::starling) fn note_change(&self) {
+        if self.is_kept()
+            && !self.changed.swap(true, Ordering::AcqRel)
+            && let Some(me) = self.me()
+        {
+            self.shared.journal.changed(me);
+        }
+    }
+
+    /// What has changed since the last time. `all` also has what only the end of the process makes worth it.
+    pub(in crate::starling) fn collect(&self, all: bool) -> Vec<Note> {
+        self.changed.store(false, Ordering::Release);
+        if self.has_ended() || !self.is_resumable() {
+            return Vec::new();
+        }
+        let mut facts = Vec::new();
+        let mut out = self.out.lock();
+        out.forget_taken(self.dialect());
+        let Some(delivery) = &mut out.delivery else { return Vec::new() };
+        let rest = Rest { sent: delivery.sent(), first: delivery.first(), received: self.intake.counted() };
+        let collected = delivery.collect(all);
+        drop(out);
+        facts.extend(collected.done.into_iter().map(|number| Fact::Delivered { number }));
+        facts.extend(collected.new.into_iter().map(|(number, payload)| Fact::Message { number, payload }));
+        facts.extend(self.data().take_changed().into_iter().map(|(name, value)| Fact::Data { name, value }));
+        if let Some(past) = self.past.lock().as_mut()
+            && (std::mem::take(&mut past.unwritten) || all)
+        {
+            facts.push(Fact::Session(self.record(past.used, all.then_some(rest))));
+        }
+        facts.into_iter().map(|fact| self.note(fact)).collect()
+    }
+
+    fn record(&self, used: u64, rest: Option<Rest>) -> SessionRecord {
+        let dialect = self.dialect();
+        SessionRecord {
+            principal: (*self.principal).clone(),
+            created_at: self.created_at,
+            msgpack: dialect.codec == Codec::MsgPack,
+            extensions: dialect.extensions,
+            used,
+            rest,
+        }
+    }
+
+    pub(in crate::starling) fn note(&self, fact: Fact) -> Note {
+        Note { session: self.id(), fact }
+    }
+
+    /// Promises the session to whoever has shown its token, or says why not.
+    pub(in crate::starling) fn promise(&self, to: Claimant<'_>) -> Result<(), Refusal> {
+        let connected = self.link().is_some_and(|link| link.is_open());
+        let mut past = self.past.lock();
+        let Some(past) = past.as_mut() else { return Err(Refusal::Ended) };
+        if to.token_ms < past.used {
+            return Err(Refusal::Superseded);
+        }
+        let limit = self.shared.options.handshake_timeout.get();
+        let taken = connected || past.promised.is_some_and(|at| at.elapsed() < limit);
+        let other = to.instance.is_some() && past.instance.as_deref() != to.instance;
+        if taken && other && past.instance.is_some() {
+            return Err(Refusal::InUse);
+        }
+        past.unwritten |= past.used != to.token_ms;
+        past.used = to.token_ms;
+        past.instance = to.instance.map(Into::into);
+        past.promised = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Whether the client that has the session gives a sign of life.
+    pub(in crate::starling) async fn client_answers(&self) -> bool {
+        let limit = self.shared.session_options.takeover_timeout.get();
+        match self.link() {
+            Some(link) => link.answers_within(limit).await,
+            // It was promised to somebody who is about to come.
+            None => true,
+        }
+    }
+
+    /// Nobody is the client of the session any more: the one that was does not answer.
+    pub(in crate::starling) fn forget_client(&self) {
+        if let Some(past) = self.past.lock().as_mut() {
+            (past.instance, past.promised) = (None, None);
+        }
+    }
+
+    /// Whoever the session was promised to has taken it up, or never will.
+    pub(in crate::starling) fn promise_is_kept(&self) {
+        if let Some(past) = self.past.lock().as_mut() {
+            past.promised = None;
+        }
+    }
+
+    /// Fetches from the archive what a process before this one has written, for a peer that has everything up to
+    /// `position`. `None` if there is nothing to fetch; otherwise whether the counting is known to be exact.
+    pub(in crate::starling) fn wake(&self, position: Option<u64>) -> Option<bool> {
+        let record = self.past.lock().as_mut()?.dormant.take()?;
+        let contents = match self.shared.journal.archive() {
+            Some(archive) => archive.contents(self.id()),
+            None => Contents::default(),
+        };
+        let Contents { messages, calls, data } = contents;
+        self.data.restore(data);
+        let exact = record.rest.filter(|rest| {
+            position.is_none_or(|position| position <= rest.sent && rest.first <= position + 1)
+        });
+        let start = position.unwrap_or_else(|| messages.first().map_or(0, |(number, _)| number - 1));
+        self.out.lock().delivery = Some(Box::new(Delivery::restored(start, messages)));
+        if let Some(rest) = exact {
+            self.intake.go_on_from(rest.received);
+        }
+        let mut past = self.past.lock();
+        let Some(past) = past.as_mut() else { return Some(false) };
+        for (id, answer, until_ms) in calls {
+            let at_ms = until_ms.saturating_sub(self.window().span_ms);
+            past.calls.answered(&id, answer.as_deref(), at_ms);
+        }
+        // The counts of an end in order are over once the session goes on.
+        past.unwritten = true;
+        drop(record);
+        Some(exact.is_some())
+    }
+
+    fn window(&self) -> Window {
+        let options = &self.shared.session_options;
+        Window {
+            count: options.calls_max,
+            bytes: options.calls_bytes_max.0,
+            span_ms: options.calls_window.as_ms(),
+        }
+    }
+
+    /// A call has come that must not run twice. Without a token nobody can repeat it.
+    pub(in crate::starling) fn begin_call(&self, id: RequestId) -> Known {
+        let mut past = self.past.lock();
+        let now_ms = self.shared.clock.now_ms();
+        let known = past.as_mut().map_or(Known::New, |past| past.calls.begin(id, now_ms, self.window()));
+        let outcome = match known {
+            Known::New => return known,
+            Known::Running => "joined",
+            Known::Answered(_) => "replayed",
+            Known::Forgotten => "forgotten",
+        };
+        self.shared.metrics.sessions.repeats.with_label_values(&[outcome]).inc();
+        known
+    }
+
+    /// Such a call has not run after all.
+    pub(in crate::starling) fn undo_call(&self, id: &RequestId) {
+        if let Some(past) = self.past.lock().as_mut() {
+            past.calls.undone(id);
+        }
+    }
+
+    /// Such a call was answered with this message.
+    pub(in crate::starling) fn end_call(&self, id: &RequestId, answer: &[u8]) {
+        let (now_ms, window) = (self.shared.clock.now_ms(), self.window());
+        if let Some(past) = self.past.lock().as_mut() {
+            past.calls.answered(id, Some(answer), now_ms);
+            past.calls.prune(now_ms, window);
+        }
+    }
+
+    /// Writes down that a call is about to run, or what it gave, and everything before.
+    pub(in crate::starling) async fn note_call(
+        &self,
+        id: RequestId,
+        answer: Option<Vec<u8>>,
+    ) -> Result<(), NotKept> {
+        let until_ms = self.shared.clock.now_ms() + self.window().span_ms;
+        self.shared.journal.write(self.note(Fact::Call { id, answer, until_ms })).await
+    }
+}

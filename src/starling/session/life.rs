@@ -1,0 +1,236 @@
+//! How a session gets a socket, loses it, and ends.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use super::intake::Turn;
+use super::{Session, out::opcode_of};
+use crate::protocol::{CloseCode, Codec, Outgoing, Payload, TOPIC_HELLO, TOPIC_RECOVERED};
+use crate::starling::link::Link;
+use crate::starling::recovery::{Ended, Fact, Recovery, Refusal, SessionEvent, emit};
+
+/// What a peer is told when it has shown a token.
+#[derive(Clone, Copy, Debug, Default)]
+struct Greeting {
+    recovered: bool,
+    replayed: usize,
+    /// What it has to count on from.
+    position: u64,
+    /// How many of its messages have come; unknown after a crash.
+    received: Option<u64>,
+    restarted: bool,
+    refusal: Option<Refusal>,
+}
+
+impl Session {
+    /// Links a socket. What the peer has missed is sent before anything else can be; a socket that had the session
+    /// until now is closed.
+    pub(in crate::starling) fn attach(
+        self: &Arc<Self>,
+        link: &Arc<Link>,
+        recovery: Option<&Recovery>,
+    ) -> Turn {
+        let mut out = self.out.lock();
+        out.forget_taken(self.dialect);
+        let old = out.link.replace(Arc::clone(link));
+        out.taken = 0;
+        if std::mem::take(&mut out.away) {
+            self.shared.metrics.sessions.disconnected.dec();
+        }
+        let (turn, received) = self.intake.take_over();
+        if out.delivery.is_some() && !self.dialect.extensions {
+            link.mark_from_now();
+        }
+        let plan = recovery.map(|recovery| (recovery, self.plan(&mut out, recovery, received)));
+        let mut greeting = plan.map(|(_, (_, greeting))| greeting);
+        if self.dialect.extensions {
+            self.greet(link, greeting.as_ref());
+        }
+        if let Some((recovery, (from, planned))) = plan
+            && recovery.resumed
+        {
+            let replayed = out.replay(from, self.dialect.codec);
+            greeting = Some(Greeting { replayed, ..planned });
+            let data = json!({ "timestamp": self.shared.clock.now_ms(), "recoveredFrom": recovery.from_ms });
+            self.tell(link, TOPIC_RECOVERED, &data);
+        }
+        drop(out);
+        if let Some(old) = old {
+            old.close(CloseCode::TakenOver, "another connection has taken the session up");
+        }
+        self.promise_is_kept();
+        self.told(greeting);
+        turn
+    }
+
+    /// From which number on messages are sent again, and what the peer is told about it.
+    fn plan(&self, out: &mut super::out::Out, recovery: &Recovery, received: u64) -> (u64, Greeting) {
+        let mut greeting = Greeting { refusal: recovery.refusal, ..Greeting::default() };
+        let Some(delivery) = out.delivery.as_mut().filter(|_| recovery.resumed) else { return (0, greeting) };
+        let first = delivery.first() - 1;
+        let from = recovery.position.unwrap_or(first);
+        // Who counts nothing cannot be told of a gap: whoever sent what did not fit was.
+        let whole = !self.dialect.extensions || delivery.is_whole_after(from);
+        let whole = whole && recovery.refusal.is_none();
+        if !whole {
+            delivery.give_up();
+            greeting.refusal = Some(recovery.refusal.unwrap_or(Refusal::MessagesLost));
+        }
+        let from = if whole { from } else { delivery.sent() };
+        greeting.recovered = whole;
+        greeting.position = from;
+        greeting.replayed = (delivery.sent() - from) as usize;
+        greeting.restarted = recovery.restarted;
+        greeting.received = (!recovery.restarted || recovery.exact).then_some(received);
+        (from, greeting)
+    }
+
+    fn greet(&self, link: &Link, greeting: Option<&Greeting>) {
+        let mut hello = self.shared.hello(self.id, self.dialect.codec);
+        if let Some(greeting) = greeting {
+            let Greeting { recovered, replayed, position, received, restarted, refusal } = *greeting;
+            hello["recovery"] = json!({
+                "recovered": recovered,
+                "replayed": replayed,
+                "position": position,
+                "received": received,
+                "restarted": restarted,
+            });
+            if let Some(refusal) = refusal {
+                hello["recovery"]["reason"] = refusal.as_str().into();
+            }
+        }
+        self.tell(link, TOPIC_HELLO, &hello);
+    }
+
+    /// Tells something about the connection, past everything that is kept.
+    fn tell(&self, link: &Link, topic: &str, data: &Value) {
+        let codec: Codec = self.dialect.codec;
+        let Ok(data) = Payload::write(codec, data) else { return };
+        let data = Some(data.as_raw());
+        let message = Outgoing::Notification { request_id: None, topic, progress: false, data, peer: None };
+        if let Ok(payload) = self.written(&message) {
+            link.announce(opcode_of(codec), &payload);
+        }
+    }
+
+    fn told(self: &Arc<Self>, greeting: Option<Greeting>) {
+        let (shared, starling) = (&self.shared, self.starling());
+        emit(shared, &starling, &SessionEvent::Connected);
+        let Some(greeting) = greeting else { return };
+        let event = match greeting.refusal {
+            Some(reason) => SessionEvent::RecoveryFailed { reason },
+            None => SessionEvent::Recovered { replayed: greeting.replayed, restarted: greeting.restarted },
+        };
+        emit(shared, &starling, &event);
+    }
+
+    /// The socket is gone. The session waits for another one if its peer has a token, else it is over.
+    pub(in crate::starling) fn detach(self: &Arc<Self>, link: &Arc<Link>, code: u16) {
+        let mut out = self.out.lock();
+        if !out.link.as_ref().is_some_and(|mine| Arc::ptr_eq(mine, link)) {
+            // Another socket has the session.
+            return;
+        }
+        out.forget_taken(self.dialect);
+        out.link = None;
+        drop(out);
+        emit(&self.shared, &self.starling(), &SessionEvent::Disconnected { code });
+        if self.leaving.load(Ordering::SeqCst) {
+            self.end(Ended::Closed);
+        } else if !self.is_resumable() {
+            self.end(Ended::Left);
+        } else if !self.wait_for_return() {
+            self.end(Ended::Crowded);
+        }
+    }
+
+    /// Waits for the peer, for as long as the options say. `false` if too many do already.
+    pub(in crate::starling) fn wait_for_return(self: &Arc<Self>) -> bool {
+        let shared = &self.shared;
+        let waiting = &shared.metrics.sessions.disconnected;
+        if waiting.get() >= shared.session_options.disconnected_max as i64 {
+            return false;
+        }
+        let mut out = self.out.lock();
+        if out.link.is_some() || self.has_ended() || std::mem::replace(&mut out.away, true) {
+            return true;
+        }
+        out.absences = out.absences.wrapping_add(1);
+        waiting.inc();
+        shared.absences.begin(self.id, out.absences);
+        true
+    }
+
+    /// Nobody came back since this absence began: the session is over.
+    pub(in crate::starling) fn give_up_waiting(self: &Arc<Self>, absence: u32) {
+        let out = self.out.lock();
+        let away = out.link.is_none() && out.absences == absence;
+        drop(out);
+        if away {
+            self.end(Ended::TimedOut);
+        }
+    }
+
+    /// Whether it waits for its peer.
+    pub(in crate::starling) fn is_away(&self) -> bool {
+        self.out.lock().link.is_none()
+    }
+
+    /// Closes the socket; the session waits for another one.
+    pub(in crate::starling) fn close_link(&self, code: CloseCode, reason: impl Into<Cow<'static, str>>) {
+        if let Some(link) = self.link() {
+            link.close(code, reason);
+        }
+    }
+
+    /// The session ends with its socket, or now if it has none.
+    pub(super) fn leave(&self, code: CloseCode, reason: &'static str) {
+        self.leaving.store(true, Ordering::SeqCst);
+        self.close_link(code, reason);
+        self.end_if_away();
+    }
+
+    pub(super) fn end_if_away(&self) {
+        if self.is_away()
+            && let Some(me) = self.me()
+        {
+            me.end(Ended::Closed);
+        }
+    }
+
+    /// The session is over: nothing is owed to anybody any more.
+    pub(in crate::starling) fn end(self: &Arc<Self>, reason: Ended) {
+        if self.ended.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let shared = &self.shared;
+        shared.table.write().remove(self.id);
+        if let Some(token) = self.ended_token.get() {
+            token.cancel();
+        }
+        self.pending.clear();
+        *self.past.lock() = None;
+        let mut out = self.out.lock();
+        out.delivery = None;
+        if std::mem::take(&mut out.away) {
+            shared.metrics.sessions.disconnected.dec();
+        }
+        drop(out);
+        if self.is_kept() {
+            let lifetime_ms = shared.tokens.lifetime_ms();
+            let revoked_until_ms = self.is_revoked().then(|| shared.clock.now_ms() + lifetime_ms);
+            shared.journal.note(self.note(Fact::Ended { revoked_until_ms }));
+        }
+        emit(shared, &self.starling(), &SessionEvent::Closed { reason });
+    }
+
+    /// Whether its tokens were declared void.
+    pub(in crate::starling) fn is_revoked(&self) -> bool {
+        // A session that the application has closed is not to be had again by a token either.
+        self.revoked.load(Ordering::SeqCst) || self.leaving.load(Ordering::SeqCst)
+    }
+}

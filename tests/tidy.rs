@@ -36,7 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The Rust peer speaks the protocol and knows no server (docs/decisions/0003-a-peer-in-rust.md).
     ("peer", &["base", "protocol"]),
     // `helios atlas` is the store with its port and nothing else.
-    ("cli", &["base", "telemetry", "protocol", "store", "gateway", "config", "app", "peer"]),
+    ("cli", &["base", "telemetry", "auth", "protocol", "store", "gateway", "config", "app", "peer"]),
     // A disk that loses power is a part of the store's tests.
     ("testing", &["base", "telemetry", "protocol", "store", "starling", "config", "app", "peer"]),
 ];

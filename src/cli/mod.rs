@@ -28,6 +28,7 @@ mod default_config;
 mod kv;
 mod serve;
 mod signals;
+mod token;
 mod version;
 
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ enum Command {
     Kv(kv::KvArgs),
     Aof(aof::AofArgs),
     Backup(backup::BackupArgs),
+    Token(token::TokenArgs),
     CheckConfig(check_config::CheckConfigArgs),
     DefaultConfig(default_config::DefaultConfigArgs),
     Call(call::CallArgs),
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Some(Command::Kv(args)) => kv::run(&args),
         Some(Command::Aof(args)) => aof::run(&args),
         Some(Command::Backup(args)) => backup::run(&args),
+        Some(Command::Token(args)) => token::run(args),
         Some(Command::CheckConfig(args)) => check_config::run(&args),
         Some(Command::DefaultConfig(args)) => default_config::run(&args),
         Some(Command::Call(args)) => call::run(&args),

@@ -46,6 +46,11 @@ impl ServeArgs {
         Self { config, ..Self::default() }
     }
 
+    /// With another data directory.
+    pub(super) fn and_data_dir(self, data_dir: Option<String>) -> Self {
+        Self { data_dir, ..self }
+    }
+
     /// The configuration that file, environment and flags give together.
     pub(super) fn sources(self, profile: Profile) -> Sources {
         let mut base = Config::default();

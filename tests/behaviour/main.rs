@@ -18,6 +18,7 @@ mod methods;
 mod metrics;
 mod proxy;
 mod raw;
+mod restarts;
 mod sessions;
 mod tls;
 mod wait;

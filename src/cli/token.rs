@@ -1,0 +1,115 @@
+//! `helios token`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::serve::{Profile, ServeArgs};
+use crate::auth::KeyRing;
+use crate::peer::{Peer, PeerOptions};
+use crate::store::{OpenError, Seams, Store};
+
+/// Shows and replaces the keys that state tokens are signed with.
+///
+/// A server replaces its key by itself, as tokens.key_rotation says. Replacing one by hand does not make tokens
+/// void: they stay good until they end.
+#[derive(Args, Debug)]
+pub(super) struct TokenArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// The keys of state tokens.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum KeyCommand {
+    /// Prints the keys, the one that signs first. Never their secrets.
+    List(Target),
+    /// Makes a new key that signs from now on.
+    Rotate(Target),
+}
+
+#[derive(Args, Debug)]
+struct Target {
+    /// The data directory of a server that is not running.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Configuration file of that server.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A running server instead; it must permit token:keys.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data_dir", "config"])]
+    url: Option<String>,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
+    let Command::Key { command } = args.command;
+    let (target, rotate) = match command {
+        KeyCommand::List(target) => (target, false),
+        KeyCommand::Rotate(target) => (target, true),
+    };
+    let json = target.json;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let keys = runtime.block_on(keys(target, rotate))?;
+    if json {
+        out!("{}", serde_json::to_string_pretty(&json!({ "keys": keys }))?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for key in keys.as_array().into_iter().flatten() {
+        let of = |name: &str| key[name].as_u64().map(time).unwrap_or_default();
+        let state = match key["endsAt"].is_null() {
+            true => "signs".to_owned(),
+            false => format!("good until {}", of("endsAt")),
+        };
+        out!("{}  made {}  {state}", key["kid"].as_str().unwrap_or_default(), of("createdAt"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A time for people.
+fn time(ms: u64) -> String {
+    jiff::Timestamp::from_millisecond(ms as i64).map_or_else(|_| ms.to_string(), |time| time.to_string())
+}
+
+/// The keys after what was asked for is done.
+async fn keys(target: Target, rotate: bool) -> anyhow::Result<Value> {
+    if let Some(url) = &target.url {
+        let options = PeerOptions { timeout: Duration::from_secs(10), ..PeerOptions::default() };
+        let mut peer = Peer::connect(url, &options).await?;
+        if rotate {
+            peer.request("token:rotate", &Value::Null).await?;
+        }
+        return Ok(peer.request("token:keys", &Value::Null).await?["keys"].take());
+    }
+    let args = ServeArgs::with_file(target.config).and_data_dir(target.data_dir);
+    let config = args.sources(Profile::Production).load()?;
+    let directory = config.store.data_dir.display().to_string();
+    anyhow::ensure!(config.store.data_dir.exists(), "there is no data directory {directory}");
+    let store = Store::open(&config.store, Seams::default()).map_err(|error| match error {
+        OpenError::Locked(_) => anyhow::anyhow!(
+            "a server runs with {directory}; ask it with --url, or leave it to its tokens.key_rotation"
+        ),
+        other => other.into(),
+    })?;
+    let ring = KeyRing::open(&store, &config.tokens).await?;
+    if rotate {
+        ring.rotate().await?;
+    }
+    let keys = serde_json::to_value(ring.about())?;
+    store.close().await.context("the store was not closed in order")?;
+    Ok(keys)
+}

@@ -1,7 +1,7 @@
 //! One connected peer: the socket, the session behind it, and all of them together.
 //!
 //! Read `websocket` for the framing, `connection` for the actor of a socket, `link` for how others reach it;
-//! `service` for which session a socket is for, `receive` for what messages mean, `repeats` and `gate` for calls
+//! `service` for which session a socket is for, `ears` and `receive` for what messages mean, `repeats` and `gate` for calls
 //! that run once; `session` for what outlives a socket, `recovery` for how a peer comes back to it, `manager` for
 //! the table of everybody. What is absent on purpose: what any method does, where sessions are written down, and
 //! HTTP beyond the raw socket that it leaves behind.
@@ -9,6 +9,7 @@
 mod absences;
 mod answer;
 mod connection;
+mod ears;
 mod gate;
 mod heartbeat;
 mod hooks;

@@ -2,7 +2,7 @@
 //! before they run and with their answer.
 
 use super::answer::Accepted;
-use super::receive::Ears;
+use super::ears::Ears;
 use super::session::Known;
 use crate::dispatch::{Answer, Call, MethodError, Peer};
 use crate::protocol::{ErrorCode, Raw, Request, RequestId};

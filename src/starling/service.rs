@@ -12,10 +12,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::connection::Service;
+use super::ears::Ears;
 use super::kinds::closed_label;
 use super::link::Link;
 use super::manager::{Place, Starlings};
-use super::receive::Ears;
 use super::recovery::{Claim, Opened};
 use crate::auth::Principal;
 use crate::protocol::{CloseCode, Decoded, Dialect, Incoming, TOPIC_RESUME};

@@ -1,4 +1,4 @@
-// Builds dist/helios.js, the bundle that the server hands out at /helios.js, and the declarations.
+// Builds the bundles that the server hands out at /helios.js and /helios-core.js, and the declarations.
 // `node build.js --check` writes nothing and fails if they are not fresh.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
@@ -12,9 +12,11 @@ const root = dirname(fileURLToPath(import.meta.url));
 const check = process.argv.includes('--check');
 const out = check ? mkdtempSync(join(tmpdir(), 'helios-client-')) : join(root, 'dist');
 
-await build({
-  entryPoints: [join(root, 'src/index.js')],
-  outfile: join(out, 'helios.js'),
+// Everything, and the half without sessions.
+const bundles = { 'helios.js': 'src/index.js', 'helios-core.js': 'src/core.js' };
+for (const [bundle, entry] of Object.entries(bundles)) await build({
+  entryPoints: [join(root, entry)],
+  outfile: join(out, bundle),
   bundle: true,
   minify: true,
   format: 'esm',
@@ -28,7 +30,7 @@ execFileSync(process.execPath, [tsc, '-p', join(root, 'tsconfig.json'), '--outDi
 });
 
 if (check) {
-  const files = (dir) => ['helios.js', ...readdirSync(join(dir, 'types')).map((name) => join('types', name))].sort();
+  const files = (dir) => [...Object.keys(bundles), ...readdirSync(join(dir, 'types')).map((name) => join('types', name))].sort();
   const read = (dir) => files(dir).map((name) => [name, readFileSync(join(dir, name), 'utf8')]);
   const fresh = JSON.stringify(read(out)) === JSON.stringify(read(join(root, 'dist')));
   rmSync(out, { recursive: true });

@@ -3,8 +3,8 @@ import { Starling } from '/helios.js';
 
 const FRAMES_MAX = 300;
 const find = (id) => document.getElementById(id);
-const [url, codec, state, methodsList, filter, method, about, fields, payload, problem, answer, timing, frames, count, cancel] = [
-  'url', 'codec', 'state', 'methods', 'filter', 'method', 'about', 'fields', 'payload', 'problem', 'answer', 'timing', 'frames', 'count', 'cancel',
+const [url, codec, state, methodsList, filter, method, about, fields, payload, problem, answer, timing, frames, count, cancel, session, cut] = [
+  'url', 'codec', 'state', 'methods', 'filter', 'method', 'about', 'fields', 'payload', 'problem', 'answer', 'timing', 'frames', 'count', 'cancel', 'session', 'cut',
 ].map(find);
 
 let client = null;
@@ -26,7 +26,8 @@ function element(name, attributes = {}, ...children) {
 
 function connect() {
   client?.disconnect();
-  client = new Starling(url.value, { codec: codec.value });
+  // Kept with the tab, so that the session survives a reload too.
+  client = new Starling(url.value, { codec: codec.value, storage: sessionStorage });
   // A method of this page, so that demo:callme has something to call.
   client.method('page:hello', (data) => ({ hello: 'from the playground', data }));
   client.events.on('state', showState);
@@ -36,10 +37,34 @@ function connect() {
     state.title = `closed with ${code}; ${retryInMs === null ? 'not trying again' : `next try in ${Math.round(retryInMs)} ms`}`;
   });
   client.events.on('connected', loadMethods);
+  followSession();
   client.connect().catch((error) => showAnswer('error', error.message));
 }
 
+// The session: it stays while connections come and go.
+
+function followSession() {
+  let last = 'no session yet';
+  const show = (text = last) => {
+    last = text;
+    const { id, position } = client.session;
+    session.textContent = id ? `session ${id.slice(0, 8)}…${id.slice(-4)} · message ${position} · ${text}` : text;
+    session.title = id ?? '';
+  };
+  client.events.on('token', () => show(last === 'no session yet' ? 'can come back' : last));
+  client.events.on('disconnected', ({ code }) => show(`cut off (${code}), waiting`));
+  client.events.on('recovering', () => show('coming back …'));
+  client.events.on('recovered', ({ recovered, replayed, reason, restarted }) => {
+    const after = restarted ? ' after a restart of the server' : '';
+    show(recovered ? `came back${after}, ${replayed} sent again` : `a new beginning: ${reason}`);
+  });
+  client.events.on('frame', () => queueMicrotask(() => show()));
+}
+
+cut.addEventListener('click', () => client?.connection.lose());
+
 function showState(now) {
+  cut.disabled = now !== 'connected';
   state.dataset.state = now;
   state.textContent = now;
   find('connect').textContent = now === 'disconnected' ? 'Connect' : 'Disconnect';

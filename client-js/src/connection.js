@@ -6,7 +6,9 @@ import { ConnectionError } from './errors.js';
 
 /**
  * @typedef {object} Handlers
- * @property {() => void} opened the socket is ready
+ * @property {() => { url: string, protocols: string[] }} opening a socket is about to be made
+ * @property {() => void} opened the socket is there; `ready` is to be called once it is of use
+ * @property {() => void} ready the connection is of use
  * @property {(data: string | ArrayBuffer) => void} frame something came
  * @property {(event: { code: number, reason: string, error: ConnectionError, retryInMs: number | null }) => void} closed
  *   a socket or an attempt is gone; `retryInMs` is null if that was the last
@@ -21,13 +23,11 @@ export class Connection {
   /**
    * @param {string | URL} url
    * @param {import('./options.js').Options} options
-   * @param {string | undefined} subprotocol
    * @param {Handlers} handlers
    */
-  constructor(url, options, subprotocol, handlers) {
+  constructor(url, options, handlers) {
     this.url = String(url);
     this.options = options;
-    this.subprotocol = subprotocol;
     this.handlers = handlers;
     this.backoff = new Backoff(options);
     /** @type {State} */
@@ -88,21 +88,14 @@ export class Connection {
     }, this.options.connectTimeout);
     let socket;
     try {
-      socket = new this.options.WebSocket(this.url, this.subprotocol ? [this.subprotocol] : []);
+      const { url, protocols } = this.handlers.opening();
+      socket = new this.options.WebSocket(url, protocols);
     } catch (error) {
       clearTimeout(this.timer);
       return this.give(new ConnectionError(`cannot connect to ${this.url}: ${/** @type {Error} */ (error).message}`), 1006, '');
     }
     socket.binaryType = 'arraybuffer';
-    socket.onopen = () => {
-      clearTimeout(this.timer);
-      this.openedAt = Date.now();
-      this.advisedDelay = null;
-      this.setState('connected');
-      this.handlers.opened();
-      this.attempt?.resolve();
-      this.attempt = null;
-    };
+    socket.onopen = () => this.handlers.opened();
     socket.onmessage = (/** @type {MessageEvent} */ event) => this.handlers.frame(event.data);
     socket.onclose = (/** @type {CloseEvent} */ event) => {
       clearTimeout(this.timer);
@@ -112,6 +105,24 @@ export class Connection {
     // A close event follows, with more in it.
     socket.onerror = () => {};
     this.socket = socket;
+  }
+
+  /** The socket is of use from now on. */
+  ready() {
+    clearTimeout(this.timer);
+    this.openedAt = Date.now();
+    this.advisedDelay = null;
+    this.setState('connected');
+    this.handlers.ready();
+    this.attempt?.resolve();
+    this.attempt = null;
+  }
+
+  /** Tries at once instead of waiting for the next attempt. */
+  hurry() {
+    if (this.state !== 'connecting' || this.socket) return;
+    clearTimeout(this.timer);
+    this.open();
   }
 
   /** Lets go of the socket, so that its late events change nothing. */

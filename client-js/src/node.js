@@ -1,6 +1,6 @@
 // The client for Node: the same, with a WebSocket where Node has none of its own (before version 22).
 import { NodeWebSocket } from './node-websocket.js';
-import { Starling as BrowserStarling } from './starling.js';
+import { Starling as BrowserStarling } from './index.js';
 
 export { ERROR_CODES } from './error-codes.js';
 export { CLOSE_CODES } from './close-codes.js';

@@ -8,6 +8,7 @@ import { guarded } from './emitter.js';
  * @property {(progress: { progress: number, status?: string, details?: any }) => void} [onProgress]
  * @property {(topic: string, data: any) => void} [onNotification] what belongs to this request, progress too
  * @property {'wait' | 'fail'} [queue] what to do while there is no connection
+ * @property {boolean} [idempotent] calling twice is the same as once, so it may be sent again in a new session too
  * @property {unknown} [peer] who is meant instead of the server: `true` or an object
  */
 
@@ -77,6 +78,10 @@ class Pending {
     this.options = options;
     /** Whether it has left for the server. */
     this.sent = false;
+    /** The socket that it left by. @type {any} */
+    this.via = null;
+    /** What was or will be sent. @type {any} */
+    this.message = null;
     /** @type {(error: Error | null, data?: unknown) => void} */
     this.settle = () => {};
     /** @type {Promise<any>} */

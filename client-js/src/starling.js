@@ -16,6 +16,11 @@ import { Topics, isMethod, isTopic } from './topics.js';
  * @property {{ session: string | null }} connected
  * @property {{ code: number, reason: string, error: ConnectionError, retryInMs: number | null }} disconnected
  *   a socket or an attempt is gone; `retryInMs` is null if that was the last
+ * @property {{ position: number }} recovering a connection is about to take the session up again
+ * @property {{ session: string | null, same: boolean, recovered: boolean, replayed: number | null, reason: string | null, restarted: boolean }} recovered
+ *   what became of that; `recovered` is false if something is missing, and `reason` says why
+ * @property {any[]} unconfirmed notifications of ours of which nobody knows whether the server got them before it was killed
+ * @property {{ expiresIn: number }} token there is a new token
  * @property {any} hello what the server told about itself
  * @property {{ reconnect_after_ms: number }} draining the server stops soon
  * @property {StarlingError} error the server complained, or sent something wrong, or a method of ours failed
@@ -32,9 +37,10 @@ export class Starling {
   constructor(url, options = {}) {
     this.options = withDefaults(options);
     this.codec = this.options.codec === 'msgpack' ? msgpack : json;
-    const subprotocol = this.options.extensions ? this.codec.subprotocol : undefined;
-    this.connection = new Connection(url, this.options, subprotocol, {
+    this.connection = new Connection(url, this.options, {
+      opening: () => this.opening(),
       opened: () => this.opened(),
+      ready: () => this.ready(),
       frame: (data) => this.frame(data),
       closed: (event) => this.closed(event),
       state: (state) => this.events.emit('state', state),
@@ -48,14 +54,20 @@ export class Starling {
     this.topics = new Topics();
     /** Messages that wait for a connection. @type {{ send: () => void }[]} */
     this.waiting = [];
-    /** Aborted when the socket is lost. */
+    /** Aborted when nobody waits for answers of ours any more: the socket is lost, and with it the session. */
     this.life = new AbortController();
     /** @type {Record<'text' | 'json' | 'binary', Set<(value: any) => void>>} */
     this.foreign = { text: new Set(), json: new Set(), binary: new Set() };
     this.heard = 0;
     /** @type {any} */
     this.heartbeat = null;
+    const { Session } = /** @type {typeof Starling} */ (new.target);
+    /** The session behind the connections; null without one. @type {import('./session.js').Session | null} */
+    this.session = this.options.session && Session ? new Session(this) : null;
   }
+
+  /** The part that keeps sessions; the core bundle has none. @type {typeof import('./session.js').Session | null} */
+  static Session = null;
 
   /** `disconnected`, `connecting` or `connected`. */
   get state() {
@@ -71,7 +83,8 @@ export class Starling {
   }
 
   /**
-   * Closes and stays closed. Requests that wait are cancelled.
+   * Closes and stays closed. Requests that wait are cancelled. The session waits for a while: `connect()` takes it up
+   * again.
    * @param {number} [code]
    * @param {string} [reason]
    */
@@ -95,11 +108,15 @@ export class Starling {
     const id = newId();
     this.checkRoom(queue);
     const pending = this.requests.add(id, { ...options, timeout: options.timeout ?? this.options.timeout });
+    /** @type {import('./message.js').Request} */
+    const message = { type: 'request', id, method, payload, ...(peer ? { peer } : {}) };
+    pending.message = message;
     const send = () => {
       if (!this.requests.pending.has(id)) return;
       try {
-        this.transmit({ type: 'request', id, method, payload, ...(peer ? { peer } : {}) });
+        this.transmit(message);
         pending.sent = true;
+        pending.via = this.connection.socket;
       } catch (error) {
         pending.settle(/** @type {Error} */ (error));
       }
@@ -200,13 +217,42 @@ export class Starling {
     const bytes = typeof frame === 'string' ? frame.length : frame.byteLength;
     const limit = this.hello?.limits?.messageBytes ?? 1048563;
     if (bytes > limit) throw new StarlingError('PROTOCOL_VIOLATION', `the message has ${bytes} bytes, more than the ${limit} that the server takes`);
-    this.send(frame);
+    if (this.state !== 'connected') throw new ConnectionError('there is no connection');
+    this.put(message, frame);
+  }
+
+  /**
+   * Sends a message over a socket that may not be ready for those of the application.
+   * @param {import('./message.js').Message} message
+   * @param {string | Uint8Array} [frame]
+   */
+  put(message, frame = this.codec.encode(message)) {
+    this.session?.countOut(message);
+    this.connection.send(frame);
+    this.events.emit('frame', { direction: 'out', data: frame });
+  }
+
+  /**
+   * What a socket is opened with.
+   * @returns {{ url: string, protocols: string[] }}
+   */
+  opening() {
+    const protocols = this.options.extensions ? [this.codec.subprotocol] : [];
+    return this.session?.opening(protocols) ?? { url: this.connection.url, protocols };
   }
 
   opened() {
-    this.life = new AbortController();
+    if (this.life.signal.aborted) this.life = new AbortController();
     this.heard = Date.now();
-    if (!this.options.extensions) this.events.emit('connected', { session: null });
+    // What was sent before comes first, and the server says what that is.
+    if (!this.session?.opened()) this.connection.ready();
+  }
+
+  ready() {
+    if (!this.options.extensions) {
+      this.events.emit('connected', { session: null });
+      this.session?.schedule(true);
+    }
     for (const { send } of this.waiting.splice(0)) send();
     this.watch();
   }
@@ -214,12 +260,14 @@ export class Starling {
   /** @param {Events['disconnected']} event */
   closed(event) {
     clearTimeout(this.heartbeat);
-    this.life.abort();
+    this.session?.closed();
     this.hello = null;
     const given = event.retryInMs === null;
     if (given) this.waiting = [];
-    // What has left may or may not have been done; what waits still may be.
-    this.requests.fail(event.error, (pending) => given || pending.sent);
+    // What has left may or may not have been done; what waits still may be. A session knows more when it is back.
+    const kept = !given && this.session?.token;
+    if (!kept) this.life.abort();
+    this.requests.fail(event.error, (pending) => given || (!kept && pending.sent));
     this.events.emit('disconnected', event);
   }
 
@@ -230,13 +278,20 @@ export class Starling {
     const silent = Date.now() - this.heard;
     this.heartbeat = setTimeout(async () => {
       const since = this.heard;
-      if (Date.now() - since >= every) {
-        // Any answer will do, an error too: it is a sign of life.
-        await this.request('system:ping', undefined, { timeout: this.options.connectTimeout, queue: 'fail' }).catch(() => {});
-        if (this.state === 'connected' && this.heard === since) return this.connection.lose();
-      }
+      if (Date.now() - since >= every && (await this.probe())) return;
       if (this.state === 'connected') this.watch();
     }, Math.max(1, every - silent));
+  }
+
+  /** Asks for a sign of life. Says whether there was none, and the connection is given up. */
+  async probe() {
+    const { heard: since } = this;
+    const { socket } = this.connection;
+    // Any answer will do, an error too: it is a sign of life.
+    await this.request('system:ping', undefined, { timeout: this.options.connectTimeout, queue: 'fail', idempotent: true }).catch(() => {});
+    const dead = this.state === 'connected' && this.heard === since && this.connection.socket === socket;
+    if (dead) this.connection.lose();
+    return dead;
   }
 
   /** @param {string | ArrayBuffer} data */
@@ -257,17 +312,30 @@ export class Starling {
 
   /** @param {import('./message.js').Message} message */
   message(message) {
+    const number = this.session?.countIn(message) ?? null;
+    // It came before, over another connection.
+    if (number === 0) return;
+    const work = this.handle(message);
+    if (number === null) return;
+    const done = () => this.session?.done(number);
+    // The position moves when the application is done with it, not when it came.
+    if (work) work.then(done, done);
+    else done();
+  }
+
+  /**
+   * @param {import('./message.js').Message} message
+   * @returns {Promise<unknown> | void} settles when the application has handled it
+   */
+  handle(message) {
     switch (message.type) {
       case 'response':
         // An answer that came after its time has nobody left to tell.
-        this.requests.answer(message);
-        break;
+        return void this.requests.answer(message);
       case 'notification':
-        this.notification(message);
-        break;
+        return this.notification(message);
       case 'request':
-        this.answer(message);
-        break;
+        return this.answer(message);
       default: {
         const { code, message: text, details } = message.error;
         this.events.emit('error', new ProtocolError(code, text, details));
@@ -275,29 +343,47 @@ export class Starling {
     }
   }
 
-  /** @param {import('./message.js').Notification} notification */
+  /**
+   * @param {import('./message.js').Notification} notification
+   * @returns {Promise<unknown> | void}
+   */
   notification(notification) {
     const { id, topic, data } = notification;
     if (id) return void this.requests.notify(notification);
     if (topic === 'hello' && this.options.extensions && !this.hello) {
-      this.hello = data;
-      this.events.emit('hello', data);
-      this.events.emit('connected', { session: /** @type {any} */ (data)?.session ?? null });
-      return;
+      return this.greeted(data);
     }
+    if (topic === 'starling:ack') return this.session?.confirmed(Number(data));
+    if (topic === 'connection:recovered') this.session?.recovered();
     if (topic === 'system:draining') {
       const advice = /** @type {Events['draining']} */ (data);
       this.connection.advisedDelay = Math.max(0, Number(advice?.reconnect_after_ms) || 0);
       this.events.emit('draining', advice);
     }
-    if (!this.topics.handle(topic, data)) this.events.emit('unhandled', { topic, data });
+    const handled = this.topics.handle(topic, data);
+    if (!handled) return void this.events.emit('unhandled', { topic, data });
+    if (handled.length) return Promise.allSettled(handled);
+  }
+
+  /** @param {any} hello */
+  greeted(hello) {
+    this.hello = hello;
+    this.events.emit('hello', hello);
+    const session = hello?.session ?? null;
+    // First what was sent before, then what has waited.
+    this.session?.greeted(session, hello?.recovery);
+    if (this.state !== 'connected') this.connection.ready();
+    this.events.emit('connected', { session });
+    this.session?.schedule();
   }
 
   /** @param {import('./message.js').Request} request */
   async answer(request) {
     const { signal } = this.life;
     const send = (/** @type {import('./message.js').Message} */ message) => {
-      if (!signal.aborted) this.transmit(message);
+      if (signal.aborted) return;
+      if (this.state === 'connected') this.transmit(message);
+      else this.waiting.push({ send: () => guarded(() => this.transmit(message)) });
     };
     const report = (/** @type {unknown} */ cause) => {
       const error = new StarlingError('METHOD_ERROR', `the method ${request.method} failed`, cause);

@@ -33,13 +33,13 @@ export function topicPattern(pattern) {
 /** Handlers of notifications by topic pattern. */
 export class Topics {
   constructor() {
-    /** @type {Set<{ pattern: RegExp, handler: (data: any, context: { topic: string }) => void }>} */
+    /** @type {Set<{ pattern: RegExp, handler: (data: any, context: { topic: string }) => unknown }>} */
     this.handlers = new Set();
   }
 
   /**
    * @param {string} pattern
-   * @param {(data: any, context: { topic: string }) => void} handler
+   * @param {(data: any, context: { topic: string }) => unknown} handler
    * @returns {() => void} takes the handler away
    */
   on(pattern, handler) {
@@ -51,11 +51,18 @@ export class Topics {
   /**
    * @param {string} topic
    * @param {unknown} data
-   * @returns {boolean} whether anybody listened
+   * @returns {Promise<unknown>[] | null} what handlers still do; null if nobody listened
    */
   handle(topic, data) {
     const fitting = [...this.handlers].filter(({ pattern }) => pattern.test(topic));
-    for (const { handler } of fitting) guarded(() => handler(data, { topic }));
-    return fitting.length > 0;
+    /** @type {Promise<unknown>[]} */
+    const work = [];
+    for (const { handler } of fitting) {
+      guarded(() => {
+        const done = /** @type {any} */ (handler(data, { topic }));
+        if (typeof done?.then === 'function') work.push(done);
+      });
+    }
+    return fitting.length ? work : null;
   }
 }

@@ -84,10 +84,24 @@ test('frames go both ways with their time', options, async () => {
   await page.click('#clear');
   await call('demo:callme');
   await answer('success');
-  const directions = await page.$$eval('#frames li', (rows) => rows.map((row) => row.dataset.direction));
+  const directions = await page.$$eval('#frames li', (rows) =>
+    rows.filter((row) => !row.textContent.includes('starling:ack')).map((row) => row.dataset.direction));
   assert.deepEqual(directions, ['out', 'in', 'out', 'in']);
   assert.match(await page.textContent('#frames li:last-child time'), /ms$/);
-  assert.match(await page.textContent('#frames li:last-child code'), /"success":true/);
+  assert.match(await page.textContent('#frames'), /"success":true/);
+});
+
+test('the cable is cut and the session goes on, and so it does after a reload', options, async () => {
+  await page.waitForFunction(() => /can come back/.test(document.getElementById('session').textContent));
+  const id = await page.getAttribute('#session', 'title');
+  await call('demo:slow', '{"ms":300,"value":"it went on"}');
+  await page.click('#cut');
+  await page.waitForFunction(() => /came back, \d+ sent again/.test(document.getElementById('session').textContent));
+  await page.waitForFunction(() => document.getElementById('answer').textContent.includes('it went on'));
+  assert.equal(await page.getAttribute('#session', 'title'), id);
+  await page.reload();
+  await page.waitForFunction(() => /came back/.test(document.getElementById('session').textContent));
+  assert.equal(await page.getAttribute('#session', 'title'), id);
 });
 
 test('the keyboard is enough', options, async () => {

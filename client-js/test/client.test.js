@@ -186,7 +186,7 @@ test('a client without reconnect says why it cannot connect', async () => {
 
 test('a server that comes back is found again, and handlers are still there', async () => {
   const first = await startServer();
-  const client = await connected({ backoffMin: 20, backoffMax: 100 }, first.url);
+  const client = await connected({ backoffMin: 20, backoffMax: 100, session: false }, first.url);
   client.method('client:still', () => 'here');
   const seen = [];
   client.on('news', (data) => seen.push(data));

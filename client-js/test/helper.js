@@ -15,7 +15,8 @@ const binary = process.env.HELIOS_BIN ?? join(root, 'target/debug/helios');
  */
 export async function startServer(args = [], env = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'helios-js-'));
-  const child = spawn(binary, [...args, '--listen', env.LISTEN ?? ':0', '--data-dir', dir], {
+  const own = args.includes('--data-dir') ? [] : ['--data-dir', dir];
+  const child = spawn(binary, [...args, '--listen', env.LISTEN ?? ':0', ...own], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   });

@@ -17,6 +17,11 @@ pub(super) async fn client(request: HttpRequest) -> HttpResponse {
     file(&request, Client::get("helios.js"), "text/javascript; charset=utf-8")
 }
 
+/// `GET /helios-core.js`: the client without sessions.
+pub(super) async fn client_core(request: HttpRequest) -> HttpResponse {
+    file(&request, Client::get("helios-core.js"), "text/javascript; charset=utf-8")
+}
+
 /// `GET /`: the playground.
 pub(super) async fn playground(request: HttpRequest) -> HttpResponse {
     file(&request, Playground::get("index.html"), "text/html; charset=utf-8")

@@ -163,7 +163,8 @@ fn routes(config: &mut ServiceConfig, around: &Surroundings) {
     config
         .service(at("/health", web::to(health::health)))
         .service(at("/ready", web::to(health::ready)))
-        .service(at("/helios.js", web::to(pages::client)));
+        .service(at("/helios.js", web::to(pages::client)))
+        .service(at("/helios-core.js", web::to(pages::client_core)));
     if around.metrics {
         config.service(at("/metrics", web::to(health::metrics)));
     }

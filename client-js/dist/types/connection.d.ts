@@ -3,13 +3,11 @@ export class Connection {
     /**
      * @param {string | URL} url
      * @param {import('./options.js').Options} options
-     * @param {string | undefined} subprotocol
      * @param {Handlers} handlers
      */
-    constructor(url: string | URL, options: import("./options.js").Options, subprotocol: string | undefined, handlers: Handlers);
+    constructor(url: string | URL, options: import("./options.js").Options, handlers: Handlers);
     url: string;
     options: import("./options.js").Options;
-    subprotocol: string | undefined;
     handlers: Handlers;
     backoff: Backoff;
     /** @type {State} */
@@ -35,6 +33,10 @@ export class Connection {
     /** Drops the socket as if it had been lost, because nothing is heard of the server. */
     lose(): void;
     open(): void;
+    /** The socket is of use from now on. */
+    ready(): void;
+    /** Tries at once instead of waiting for the next attempt. */
+    hurry(): void;
     /** Lets go of the socket, so that its late events change nothing. */
     release(): any;
     /**
@@ -60,9 +62,20 @@ export type Attempt = {
 export type State = "disconnected" | "connecting" | "connected";
 export type Handlers = {
     /**
-     * the socket is ready
+     * a socket is about to be made
+     */
+    opening: () => {
+        url: string;
+        protocols: string[];
+    };
+    /**
+     * the socket is there; `ready` is to be called once it is of use
      */
     opened: () => void;
+    /**
+     * the connection is of use
+     */
+    ready: () => void;
     /**
      * something came
      */

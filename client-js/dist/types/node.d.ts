@@ -3,5 +3,5 @@ export { CLOSE_CODES } from "./close-codes.js";
 /** A connection to a Helios server that keeps itself alive. See {@link BrowserStarling}. */
 export class Starling extends BrowserStarling {
 }
-import { Starling as BrowserStarling } from './starling.js';
+import { Starling as BrowserStarling } from './index.js';
 export { CancelledError, ConnectionError, ProtocolError, RequestError, StarlingError, TimeoutError } from "./errors.js";

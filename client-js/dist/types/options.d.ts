@@ -15,6 +15,9 @@ export function withDefaults(given: PartialOptions): Options;
  * @property {'wait' | 'fail'} queue what a call does while there is no connection
  * @property {number} queueMax calls that may wait for a connection
  * @property {number} heartbeat milliseconds of silence after which the server is asked for a sign of life; 0 is never
+ * @property {boolean} session take the session up again after a loss; off for clients that begin anew each time
+ * @property {Pick<Storage, 'getItem' | 'setItem' | 'removeItem'> | null} storage where the token is kept besides memory, so that
+ *   the session survives a reload: `sessionStorage`, or whatever has its three methods
  * @property {any} WebSocket the class to connect with
  * @property {() => number} random a number from 0 to 1, for tests
  */
@@ -62,6 +65,15 @@ export type Options = {
      * milliseconds of silence after which the server is asked for a sign of life; 0 is never
      */
     heartbeat: number;
+    /**
+     * take the session up again after a loss; off for clients that begin anew each time
+     */
+    session: boolean;
+    /**
+     * where the token is kept besides memory, so that
+     * the session survives a reload: `sessionStorage`, or whatever has its three methods
+     */
+    storage: Pick<Storage, "getItem" | "setItem" | "removeItem"> | null;
     /**
      * the class to connect with
      */

@@ -5,6 +5,7 @@
  * @property {(progress: { progress: number, status?: string, details?: any }) => void} [onProgress]
  * @property {(topic: string, data: any) => void} [onNotification] what belongs to this request, progress too
  * @property {'wait' | 'fail'} [queue] what to do while there is no connection
+ * @property {boolean} [idempotent] calling twice is the same as once, so it may be sent again in a new session too
  * @property {unknown} [peer] who is meant instead of the server: `true` or an object
  */
 /** Requests of ours that wait for their answer. */
@@ -59,6 +60,10 @@ export type RequestOptions = {
      */
     queue?: "fail" | "wait" | undefined;
     /**
+     * calling twice is the same as once, so it may be sent again in a new session too
+     */
+    idempotent?: boolean | undefined;
+    /**
      * who is meant instead of the server: `true` or an object
      */
     peer?: unknown;
@@ -77,6 +82,10 @@ declare class Pending {
     };
     /** Whether it has left for the server. */
     sent: boolean;
+    /** The socket that it left by. @type {any} */
+    via: any;
+    /** What was or will be sent. @type {any} */
+    message: any;
     /** @type {(error: Error | null, data?: unknown) => void} */
     settle: (error: Error | null, data?: unknown) => void;
     /** @type {Promise<any>} */

@@ -5,6 +5,11 @@
  * @property {{ session: string | null }} connected
  * @property {{ code: number, reason: string, error: ConnectionError, retryInMs: number | null }} disconnected
  *   a socket or an attempt is gone; `retryInMs` is null if that was the last
+ * @property {{ position: number }} recovering a connection is about to take the session up again
+ * @property {{ session: string | null, same: boolean, recovered: boolean, replayed: number | null, reason: string | null, restarted: boolean }} recovered
+ *   what became of that; `recovered` is false if something is missing, and `reason` says why
+ * @property {any[]} unconfirmed notifications of ours of which nobody knows whether the server got them before it was killed
+ * @property {{ expiresIn: number }} token there is a new token
  * @property {any} hello what the server told about itself
  * @property {{ reconnect_after_ms: number }} draining the server stops soon
  * @property {StarlingError} error the server complained, or sent something wrong, or a method of ours failed
@@ -13,6 +18,8 @@
  */
 /** A connection to a Helios server that keeps itself alive. */
 export class Starling {
+    /** The part that keeps sessions; the core bundle has none. @type {typeof import('./session.js').Session | null} */
+    static Session: typeof import("./session.js").Session | null;
     /**
      * @param {string | URL} url where the server is, such as `ws://127.0.0.1:8080/ws`
      * @param {import('./options.js').PartialOptions} [options]
@@ -40,13 +47,15 @@ export class Starling {
     waiting: {
         send: () => void;
     }[];
-    /** Aborted when the socket is lost. */
+    /** Aborted when nobody waits for answers of ours any more: the socket is lost, and with it the session. */
     life: AbortController;
     /** @type {Record<'text' | 'json' | 'binary', Set<(value: any) => void>>} */
     foreign: Record<"text" | "json" | "binary", Set<(value: any) => void>>;
     heard: number;
     /** @type {any} */
     heartbeat: any;
+    /** The session behind the connections; null without one. @type {import('./session.js').Session | null} */
+    session: import("./session.js").Session | null;
     /** `disconnected`, `connecting` or `connected`. */
     get state(): import("./connection.js").State;
     /**
@@ -55,7 +64,8 @@ export class Starling {
      */
     connect(): Promise<void>;
     /**
-     * Closes and stays closed. Requests that wait are cancelled.
+     * Closes and stays closed. Requests that wait are cancelled. The session waits for a while: `connect()` takes it up
+     * again.
      * @param {number} [code]
      * @param {string} [reason]
      */
@@ -119,17 +129,44 @@ export class Starling {
     }): void;
     /** @param {import('./message.js').Message} message */
     transmit(message: import("./message.js").Message): void;
+    /**
+     * Sends a message over a socket that may not be ready for those of the application.
+     * @param {import('./message.js').Message} message
+     * @param {string | Uint8Array} [frame]
+     */
+    put(message: import("./message.js").Message, frame?: string | Uint8Array): void;
+    /**
+     * What a socket is opened with.
+     * @returns {{ url: string, protocols: string[] }}
+     */
+    opening(): {
+        url: string;
+        protocols: string[];
+    };
     opened(): void;
+    ready(): void;
     /** @param {Events['disconnected']} event */
     closed(event: Events["disconnected"]): void;
     /** Asks for a sign of life after a long silence: a lost network closes nothing by itself. */
     watch(): void;
+    /** Asks for a sign of life. Says whether there was none, and the connection is given up. */
+    probe(): Promise<boolean>;
     /** @param {string | ArrayBuffer} data */
     frame(data: string | ArrayBuffer): void;
     /** @param {import('./message.js').Message} message */
     message(message: import("./message.js").Message): void;
-    /** @param {import('./message.js').Notification} notification */
-    notification(notification: import("./message.js").Notification): undefined;
+    /**
+     * @param {import('./message.js').Message} message
+     * @returns {Promise<unknown> | void} settles when the application has handled it
+     */
+    handle(message: import("./message.js").Message): Promise<unknown> | void;
+    /**
+     * @param {import('./message.js').Notification} notification
+     * @returns {Promise<unknown> | void}
+     */
+    notification(notification: import("./message.js").Notification): Promise<unknown> | void;
+    /** @param {any} hello */
+    greeted(hello: any): void;
     /** @param {import('./message.js').Request} request */
     answer(request: import("./message.js").Request): Promise<void>;
 }
@@ -152,6 +189,33 @@ export type Events = {
         reason: string;
         error: ConnectionError;
         retryInMs: number | null;
+    };
+    /**
+     * a connection is about to take the session up again
+     */
+    recovering: {
+        position: number;
+    };
+    /**
+     *   what became of that; `recovered` is false if something is missing, and `reason` says why
+     */
+    recovered: {
+        session: string | null;
+        same: boolean;
+        recovered: boolean;
+        replayed: number | null;
+        reason: string | null;
+        restarted: boolean;
+    };
+    /**
+     * notifications of ours of which nobody knows whether the server got them before it was killed
+     */
+    unconfirmed: any[];
+    /**
+     * there is a new token
+     */
+    token: {
+        expiresIn: number;
     };
     /**
      * what the server told about itself

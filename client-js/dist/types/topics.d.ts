@@ -9,25 +9,25 @@ export function isMethod(name: unknown): boolean;
 export function isReserved(name: string): boolean;
 /** Handlers of notifications by topic pattern. */
 export class Topics {
-    /** @type {Set<{ pattern: RegExp, handler: (data: any, context: { topic: string }) => void }>} */
+    /** @type {Set<{ pattern: RegExp, handler: (data: any, context: { topic: string }) => unknown }>} */
     handlers: Set<{
         pattern: RegExp;
         handler: (data: any, context: {
             topic: string;
-        }) => void;
+        }) => unknown;
     }>;
     /**
      * @param {string} pattern
-     * @param {(data: any, context: { topic: string }) => void} handler
+     * @param {(data: any, context: { topic: string }) => unknown} handler
      * @returns {() => void} takes the handler away
      */
     on(pattern: string, handler: (data: any, context: {
         topic: string;
-    }) => void): () => void;
+    }) => unknown): () => void;
     /**
      * @param {string} topic
      * @param {unknown} data
-     * @returns {boolean} whether anybody listened
+     * @returns {Promise<unknown>[] | null} what handlers still do; null if nobody listened
      */
-    handle(topic: string, data: unknown): boolean;
+    handle(topic: string, data: unknown): Promise<unknown>[] | null;
 }

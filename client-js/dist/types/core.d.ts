@@ -1,0 +1,4 @@
+export { Starling } from "./starling.js";
+export { ERROR_CODES } from "./error-codes.js";
+export { CLOSE_CODES } from "./close-codes.js";
+export { CancelledError, ConnectionError, ProtocolError, RequestError, StarlingError, TimeoutError } from "./errors.js";

@@ -37,6 +37,8 @@ export class Session {
     this.key = `helios:${starling.connection.url}`;
     /** Tells this page from another one that has the same token. */
     this.instance = newId();
+    /** Tells a connection of ours from one before that was slow to arrive. */
+    this.attempt = 0;
     /** @type {Kept | null} */
     this.kept = this.load();
     /** The number of the last message that came. */
@@ -93,7 +95,8 @@ export class Session {
   opened() {
     if (!this.recovering) this.anew();
     else if (this.starling.options.extensions) {
-      const data = { token: this.kept?.token, position: this.position, instance: this.instance };
+      this.attempt += 1;
+      const data = { token: this.kept?.token, position: this.position, instance: this.instance, attempt: this.attempt };
       this.starling.put({ type: 'notification', id: null, topic: 'starling:resume', data });
       return true;
     }

@@ -12,6 +12,9 @@ const POSITION: &str = "starling-position";
 /// A name that a peer has given itself, beside a token in `Authorization`.
 const INSTANCE: &str = "starling-instance";
 
+/// Which attempt of that peer this is, beside a token in `Authorization`.
+const ATTEMPT: &str = "starling-attempt";
+
 /// What a peer shows to come back to its session, if it shows anything.
 pub(super) fn claim_of(request: &Request) -> Option<Claim> {
     let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
@@ -19,7 +22,8 @@ pub(super) fn claim_of(request: &Request) -> Option<Claim> {
     let token = bearer.or_else(|| recover(request.uri().query()?))?;
     let position = text(POSITION).and_then(|number| number.parse().ok());
     let instance = text(INSTANCE).map(|name| name.chars().take(64).collect());
-    Some(Claim { token, position, instance })
+    let attempt = text(ATTEMPT).and_then(|number| number.parse().ok()).unwrap_or_default();
+    Some(Claim { token, position, instance, attempt })
 }
 
 /// The token of `Bearer <token>`.

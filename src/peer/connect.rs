@@ -48,6 +48,8 @@ pub struct Resume {
     pub position: Option<u64>,
     /// A name that tells this client from others with the same token.
     pub instance: Option<String>,
+    /// Which attempt of this client it is: one that was slow to arrive does not beat a later one.
+    pub attempt: u64,
     /// Where the token goes. Peers that know no extensions only have the URL.
     pub way: ResumeWay,
 }
@@ -159,6 +161,7 @@ pub(super) async fn connect(url: &str, options: &PeerOptions) -> Result<(Socket,
         }
         if let Some(instance) = &resume.instance {
             put(headers, HeaderName::from_static("starling-instance"), instance);
+            put(headers, HeaderName::from_static("starling-attempt"), &resume.attempt.to_string());
         }
     }
     if let Some(origin) = options.origin.as_deref().and_then(|origin| HeaderValue::from_str(origin).ok()) {

@@ -79,8 +79,10 @@ impl Peer {
         let (clock, limit) = (Clock::default(), options.timeout);
         let mut peer = Self { socket, dialect, clock, waiting: VecDeque::new(), limit, received: 0, sent: 0 };
         if let Some(resume) = options.resume.as_ref().filter(|resume| resume.way == ResumeWay::Message) {
-            let Resume { token, position, instance, .. } = resume;
-            let data = json!({ "token": token, "position": position, "instance": instance });
+            let Resume { token, position, instance, attempt, .. } = resume;
+            let data = json!({
+                "token": token, "position": position, "instance": instance, "attempt": attempt,
+            });
             let sent = peer.notify(TOPIC_RESUME, &data).await;
             sent.map_err(|error| ConnectError::Resume(Box::new(error)))?;
         }

@@ -88,6 +88,8 @@ struct Resume {
     position: Option<u64>,
     #[serde(default)]
     instance: Option<String>,
+    #[serde(default)]
+    attempt: u64,
 }
 
 /// Longer names are cut: they only tell clients apart.
@@ -158,10 +160,10 @@ fn claim_of(dialect: Dialect, frame: &Frame) -> Option<Claim> {
     }
     // What cannot be read is no token, and a peer without a good token gets a new session and is told why.
     let resume = notification.data.and_then(|data| data.read::<Resume>().ok());
-    let Resume { token, position, instance } =
-        resume.unwrap_or(Resume { token: String::new(), position: None, instance: None });
+    let Resume { token, position, instance, attempt } =
+        resume.unwrap_or(Resume { token: String::new(), position: None, instance: None, attempt: 0 });
     let instance = instance.map(|name| name.chars().take(INSTANCE_MAX).collect());
-    Some(Claim { token, position, instance })
+    Some(Claim { token, position, instance, attempt })
 }
 
 /// Finds the session, links the socket to it, and does what has waited.

@@ -35,6 +35,7 @@ pub struct MockStarling {
     /// The number of the last message that was taken.
     position: u64,
     instance: String,
+    attempt: u64,
 }
 
 /// What the server said when a session was taken up again.
@@ -78,7 +79,8 @@ impl MockStarling {
         };
         let instance = crate::protocol::RequestId::generate().to_string();
         let (url, token, peer) = (url.to_owned(), String::new(), Some(peer));
-        let mut starling = Self { url, options, peer, session, token, base: 0, position: 0, instance };
+        let mut starling =
+            Self { url, options, peer, session, token, base: 0, position: 0, instance, attempt: 0 };
         starling.refresh().await;
         starling
     }
@@ -183,7 +185,9 @@ impl MockStarling {
     pub async fn resume(&mut self) -> Resumed {
         let position = Some(self.position);
         let instance = Some(self.instance.clone());
-        let resume = Resume { token: self.token.clone(), position, instance, ..Resume::default() };
+        self.attempt += 1;
+        let attempt = self.attempt;
+        let resume = Resume { token: self.token.clone(), position, instance, attempt, ..Resume::default() };
         let options = PeerOptions { resume: Some(resume), ..self.options.clone() };
         let mut peer = Peer::connect(&self.url, &options).await.expect("the server accepts");
         let hello = hello(&mut peer).await;

@@ -580,7 +580,26 @@ async fn a_cable_cut_anywhere_loses_and_doubles_nothing() {
 
 #[tokio::test]
 async fn a_token_never_gets_into_a_log_or_an_error() {
-    let claim =
-        helios::starling::Claim { token: "secret.secret.secret".into(), position: None, instance: None };
+    let claim = helios::starling::Claim { token: "secret.secret.secret".into(), ..Default::default() };
     assert!(!format!("{claim:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_slow_to_arrive_does_not_beat_a_later_one() {
+    let server = TestServer::start();
+    let mut ann = MockStarling::connect(server.ws_url()).await;
+    let token = ann.token().to_owned();
+    ann.cut();
+    let attempt = |attempt: u64| Resume {
+        token: token.clone(),
+        instance: Some("one page".into()),
+        attempt,
+        ..Resume::default()
+    };
+    let options = |resume| PeerOptions { resume: Some(resume), ..PeerOptions::default() };
+    let mut later = server.connect(&options(attempt(2))).await;
+    assert_eq!(next(&mut later).await.1["recovery"]["recovered"], true);
+    let mut earlier = server.connect(&options(attempt(1))).await;
+    assert_eq!(next(&mut earlier).await.1["recovery"]["reason"], "superseded");
+    later.request("demo:echo", &json!(1)).await.unwrap();
 }

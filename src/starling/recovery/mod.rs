@@ -26,7 +26,7 @@ use crate::dispatch::{MethodError, Peer};
 use crate::protocol::{Dialect, ErrorCode};
 
 /// What a peer shows to come back.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Claim {
     /// Its token.
     pub token: String,
@@ -34,6 +34,8 @@ pub struct Claim {
     pub position: Option<u64>,
     /// A name that the peer has given itself, so that two with one token are told apart.
     pub instance: Option<String>,
+    /// Which attempt of that peer this is, counted from 1: an older one that was slow to arrive comes too late.
+    pub attempt: u64,
 }
 
 impl fmt::Debug for Claim {
@@ -142,7 +144,9 @@ impl Starlings {
         if session.dialect() != dialect {
             return Err(Refusal::Subprotocol);
         }
-        let claimant = Claimant { token_ms: claims.timestamp, instance: claim.instance.as_deref() };
+        let Claim { instance, attempt, .. } = claim;
+        let claimant =
+            Claimant { token_ms: claims.timestamp, instance: instance.as_deref(), attempt: *attempt };
         match session.promise(claimant) {
             // The client that has it may be gone without anybody having noticed.
             Err(Refusal::InUse) if !session.client_answers().await => {

@@ -21,6 +21,8 @@ pub(super) struct Past {
     used: u64,
     /// The client that has the session, by a name of its own choice.
     instance: Option<Box<str>>,
+    /// Its last attempt to take the session up.
+    attempt: u64,
     /// A client was promised the session and has not taken it up yet.
     promised: Option<Instant>,
     /// It is of a process before this one, and its contents are still in the archive.
@@ -36,6 +38,8 @@ pub(in crate::starling) struct Claimant<'a> {
     pub(in crate::starling) token_ms: u64,
     /// Its own name, if it has one.
     pub(in crate::starling) instance: Option<&'a str>,
+    /// Which attempt of its own this is.
+    pub(in crate::starling) attempt: u64,
 }
 
 impl Session {
@@ -138,15 +142,18 @@ impl Session {
         if to.token_ms < past.used {
             return Err(Refusal::Superseded);
         }
+        let other = to.instance.is_some() && past.instance.as_deref() != to.instance;
+        if to.instance.is_some() && !other && to.attempt < past.attempt {
+            return Err(Refusal::Superseded);
+        }
         let limit = self.shared.options.handshake_timeout.get();
         let taken = connected || past.promised.is_some_and(|at| at.elapsed() < limit);
-        let other = to.instance.is_some() && past.instance.as_deref() != to.instance;
         if taken && other && past.instance.is_some() {
             return Err(Refusal::InUse);
         }
         past.unwritten |= past.used != to.token_ms;
         past.used = to.token_ms;
-        past.instance = to.instance.map(Into::into);
+        (past.instance, past.attempt) = (to.instance.map(Into::into), to.attempt);
         past.promised = Some(Instant::now());
         Ok(())
     }

@@ -63,3 +63,4 @@ fuzz:
 bench:
 	cargo bench --bench codecs
 	cargo bench --bench store
+	cargo bench --bench sessions

@@ -67,3 +67,12 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod universe;
+
+/// The Rust in these pages is compiled with the documentation's tests.
+#[cfg(all(doctest, feature = "testing"))]
+mod pages {
+    #[doc = include_str!("../docs/sessions.md")]
+    mod sessions {}
+    #[doc = include_str!("../docs/testing.md")]
+    mod testing {}
+}

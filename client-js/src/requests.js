@@ -37,7 +37,9 @@ export class Requests {
   answer(response) {
     const pending = this.pending.get(response.id);
     const { error } = response;
-    if (error) pending?.settle(new RequestError(error.code, error.message, error.details));
+    // It was refused because the server stops: it has not run, and the next server takes it.
+    if (error?.code === 'SERVER_DRAINING' && pending?.again) pending.again();
+    else if (error) pending?.settle(new RequestError(error.code, error.message, error.details));
     else pending?.settle(null, response.data);
     return Boolean(pending);
   }
@@ -80,6 +82,10 @@ class Pending {
     this.sent = false;
     /** The socket that it left by. @type {any} */
     this.via = null;
+    /** The server remembers it by its id. */
+    this.known = false;
+    /** Sends it once more over the next connection. @type {(() => void) | null} */
+    this.again = null;
     /** What was or will be sent. @type {any} */
     this.message = null;
     /** @type {(error: Error | null, data?: unknown) => void} */

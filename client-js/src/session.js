@@ -22,7 +22,7 @@ const ACK_AFTER_MS = 100;
 const UNCONFIRMED_MAX = 10_000;
 
 /** @param {any} message */
-const isAbout = (message) => message.type === 'notification' && !message.id && ABOUT.includes(message.topic);
+const isAbout = (message) => message.type === 'notification' && !message.id && !message.peer && ABOUT.includes(message.topic);
 
 /**
  * The session behind the connections: its token, and the numbers of messages in both directions.
@@ -50,6 +50,8 @@ export class Session {
     this.acked = this.seen;
     /** Numbers behind the position that are handled already. @type {Set<number>} */
     this.handled = new Set();
+    /** Moves when numbers begin anew. */
+    this.epoch = 0;
     /** Messages that the server may not have. @type {Sent[]} */
     this.unconfirmed = [];
     /** The number of the last message that we sent. */
@@ -82,7 +84,7 @@ export class Session {
     const { url } = starling.connection;
     this.recovering = Boolean(token);
     if (!token) return { url, protocols };
-    starling.events.emit('recovering', { position: this.position });
+    starling.events.emit('recovering', { position: this.seen });
     if (protocols.length) return { url, protocols: [...protocols, 'helios-starling.resume'] };
     // There is no other way with such a server.
     return { url: withToken(url, token), protocols };
@@ -96,7 +98,7 @@ export class Session {
     if (!this.recovering) this.anew();
     else if (this.starling.options.extensions) {
       this.attempt += 1;
-      const data = { token: this.kept?.token, position: this.position, instance: this.instance, attempt: this.attempt };
+      const data = { token: this.kept?.token, position: this.seen, instance: this.instance, attempt: this.attempt };
       this.starling.put({ type: 'notification', id: null, topic: 'starling:resume', data });
       return true;
     }
@@ -133,7 +135,8 @@ export class Session {
       this.starling.life = new AbortController();
     }
     this.count = recovery?.position ?? 0;
-    if (!same || !recovery?.recovered) this.skipTo(this.count);
+    // After a kill the numbers go on from here, whatever they were.
+    if (!same || !recovery?.recovered || recovery.received === null) this.skipTo(this.count);
     if (!recovery) return;
     const lost = this.sendAgain(recovery, same);
     const { recovered, replayed, reason = null, restarted } = recovery;
@@ -151,6 +154,8 @@ export class Session {
   skipTo(number) {
     this.seen = this.position = this.acked = this.count = number;
     this.handled.clear();
+    // Handlers that are not done yet have numbers that mean nothing any more.
+    this.epoch += 1;
     this.save();
   }
 
@@ -177,8 +182,9 @@ export class Session {
     const sent = new Set(known ? again.map(({ id }) => id) : []);
     for (const [id, request] of [...pending]) {
       if (!request.sent || sent.has(id)) continue;
-      // The server knows requests of the session by their id, and runs none of them twice.
-      if (same || request.options.idempotent) this.starling.put(request.message);
+      // The server knows requests of the session by their id, and runs none of them twice: those that came when it
+      // had given out a token, and are not for another peer.
+      if ((same && request.known) || request.options.idempotent) this.starling.put(request.message);
       else request.settle(new ConnectionError('the session was lost before the answer'));
     }
     return lost;
@@ -234,8 +240,10 @@ export class Session {
   /**
    * The application has handled a message.
    * @param {number} number
+   * @param {number} epoch when it came
    */
-  done(number) {
+  done(number, epoch) {
+    if (epoch !== this.epoch) return;
     this.handled.add(number);
     while (this.handled.delete(this.position + 1)) this.position += 1;
     if (!this.kept) return;

@@ -117,10 +117,17 @@ export class Starling {
         this.transmit(message);
         pending.sent = true;
         pending.via = this.connection.socket;
+        pending.known = Boolean(this.session?.token && !peer);
       } catch (error) {
         pending.settle(/** @type {Error} */ (error));
       }
     };
+    if (queue === 'wait') {
+      pending.again = () => {
+        pending.sent = false;
+        this.wait({ send }, pending);
+      };
+    }
     if (this.state === 'connected') send();
     else this.wait({ send }, pending);
     return pending.promise;
@@ -317,7 +324,8 @@ export class Starling {
     if (number === 0) return;
     const work = this.handle(message);
     if (number === null) return;
-    const done = () => this.session?.done(number);
+    const epoch = this.session?.epoch ?? 0;
+    const done = () => this.session?.done(number, epoch);
     // The position moves when the application is done with it, not when it came.
     if (work) work.then(done, done);
     else done();
@@ -350,6 +358,7 @@ export class Starling {
   notification(notification) {
     const { id, topic, data } = notification;
     if (id) return void this.requests.notify(notification);
+    if (notification.peer) return this.told(topic, data);
     if (topic === 'hello' && this.options.extensions && !this.hello) {
       return this.greeted(data);
     }
@@ -360,6 +369,15 @@ export class Starling {
       this.connection.advisedDelay = Math.max(0, Number(advice?.reconnect_after_ms) || 0);
       this.events.emit('draining', advice);
     }
+    return this.told(topic, data);
+  }
+
+  /**
+   * @param {string} topic
+   * @param {unknown} data
+   * @returns {Promise<unknown> | void}
+   */
+  told(topic, data) {
     const handled = this.topics.handle(topic, data);
     if (!handled) return void this.events.emit('unhandled', { topic, data });
     if (handled.length) return Promise.allSettled(handled);

@@ -25,6 +25,9 @@ pub enum Drained {
 
 const STEP: Duration = Duration::from_millis(5);
 
+/// How long to wait for a moment without requests before new ones are refused.
+const CALM: Duration = Duration::from_secs(1);
+
 /// New peers are refused, peers are told, requests get their time, then everybody is closed with 1012.
 pub(super) async fn drain(around: &Surroundings) -> Drained {
     let (shared, starlings) = (&around.shared, &around.starlings);
@@ -33,8 +36,10 @@ pub(super) async fn drain(around: &Surroundings) -> Drained {
     info!(peers = starlings.count(), "draining");
     shared.begin_drain(around.options.drain_window.get());
     starlings.announce_drain(shared);
-    // What comes in between is still answered; what comes once nothing runs is refused with a retry.
-    while shared.metrics.in_flight.get() > 0 && Instant::now() < limit {
+    // What comes in between is still answered; what comes once nothing runs is refused with a retry. Peers that never
+    // stop asking must not use up the time of what they have asked.
+    let calm = (started + CALM).min(limit);
+    while shared.metrics.in_flight.get() > 0 && Instant::now() < calm {
         sleep(STEP).await;
     }
     shared.drain(DrainPhase::Refusing);

@@ -26,6 +26,8 @@ struct Scope {
     answered: AtomicBool,
     cancelled: AtomicBool,
     cancellation: OnceLock<CancellationToken>,
+    sent: AtomicBool,
+    sent_token: OnceLock<CancellationToken>,
 }
 
 /// The answer is not wanted any more: the time is up or the peer is gone for good.
@@ -47,6 +49,8 @@ impl Context {
             answered: AtomicBool::new(false),
             cancelled: AtomicBool::new(false),
             cancellation: OnceLock::new(),
+            sent: AtomicBool::new(false),
+            sent_token: OnceLock::new(),
         }))
     }
 
@@ -93,6 +97,22 @@ impl Context {
             token.cancel();
         }
         token.clone()
+    }
+
+    /// Ends when the answer is on its way to the caller: what is told after that comes behind it.
+    pub async fn answer_sent(&self) {
+        let token = self.0.sent_token.get_or_init(CancellationToken::new);
+        if !self.0.sent.load(Ordering::SeqCst) {
+            token.cancelled().await;
+        }
+    }
+
+    /// The answer is on its way. For whoever sends it.
+    pub fn mark_sent(&self) {
+        self.0.sent.store(true, Ordering::SeqCst);
+        if let Some(token) = self.0.sent_token.get() {
+            token.cancel();
+        }
     }
 
     /// Tells the caller something that belongs to this request. Only before the answer: after it the caller

@@ -102,12 +102,20 @@ impl SessionData {
         changed.into_iter().map(now).collect()
     }
 
-    /// Begins with what was written down.
+    /// The change of a name could not be written down: it is told once more.
+    pub fn change_again(&self, name: &str) {
+        self.values.lock().get_or_insert_default().changed.insert(name.to_owned());
+    }
+
+    /// Begins with what was written down. What was set meanwhile is newer.
     pub fn restore(&self, written: impl IntoIterator<Item = (String, Value)>) {
         for (name, value) in written {
             // It fitted once; a limit that was lowered since is met by the next one who sets something.
             let mut values = self.values.lock();
             let values = values.get_or_insert_default();
+            if values.values.contains_key(&name) || values.changed.contains(&name) {
+                continue;
+            }
             values.bytes += weight(&name, &value);
             values.values.insert(name, value);
         }

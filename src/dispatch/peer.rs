@@ -99,6 +99,8 @@ pub trait Peer: Send + Sync + 'static {
     fn data(&self) -> &SessionData;
     /// What the session keeps has changed and is to be written down.
     fn data_changed(&self);
+    /// Whether anything of the session is written down.
+    fn is_kept(&self) -> bool;
     /// Ends when everything that was said and kept so far is on the disk; `false` if it cannot be, or nothing
     /// is kept there.
     fn saved(&self) -> BoxFuture<bool>;
@@ -226,6 +228,11 @@ impl Starling {
     /// If a state provider fails, the token would be too long, or the store takes no writes.
     pub async fn state_token(&self) -> Result<Issued, MethodError> {
         self.0.state_token().await
+    }
+
+    /// Whether the session is written down, so that it survives a restart of the server.
+    pub fn is_kept(&self) -> bool {
+        self.0.is_kept()
     }
 
     /// Makes the tokens of the session void; it ends with its connection.

@@ -72,9 +72,9 @@ impl Call {
         Ok(Self { context, metrics: Arc::clone(metrics), started })
     }
 
-    /// Runs the handler and hands its answer to `answer`, exactly once. A handler that is ready at once is
+    /// Runs the handler and hands its answer to `answer`, exactly once; `answer` sends it and marks it as sent. A handler that is ready at once is
     /// done when this returns; another goes on in a task of this thread.
-    pub fn run(self, payload: Option<Raw<'_>>, answer: impl FnOnce(Answer) + 'static) {
+    pub fn run(self, payload: Option<Raw<'_>>, answer: impl FnOnce(Answer, &Context) + 'static) {
         let method = self.context.method_entry();
         let span = tracing::debug_span!(
             "request",
@@ -91,10 +91,10 @@ impl Call {
         }));
         let mut work = match called {
             Ok(Ok(work)) => Guarded(work),
-            Ok(Err(error)) => return answer(self.finish(Err(error))),
+            Ok(Err(error)) => return answer(self.finish(Err(error)), &self.context),
             Err(panic) => {
                 let outcome = self.settle(Err(panic));
-                return answer(self.finish(outcome));
+                return answer(self.finish(outcome), &self.context);
             }
         };
         // Most handlers need nothing but the processor: those never see a task, a timer or a waker.
@@ -103,13 +103,13 @@ impl Call {
         match first {
             Poll::Ready(outcome) => {
                 let outcome = self.settle(outcome);
-                answer(self.finish(outcome));
+                answer(self.finish(outcome), &self.context);
             }
             Poll::Pending => {
                 let work = InScope { id: self.context.request_id(), work, span };
                 actix_rt::spawn(async move {
                     let outcome = self.wait(work).await;
-                    answer(self.finish(outcome));
+                    answer(self.finish(outcome), &self.context);
                 });
             }
         }

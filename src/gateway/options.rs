@@ -18,6 +18,9 @@ pub struct GatewayOptions {
     pub workers: usize,
     /// Connections that the system may hold ready before they are accepted.
     pub backlog: u32,
+    /// Connections that may be in HTTP at the same time, handshakes among them; more wait to be accepted. One takes
+    /// about 17 KiB, so this bounds what a reconnect storm takes. Open sockets do not count.
+    pub http_connections_max: usize,
     /// The page to try methods out, at /.
     pub playground: bool,
     /// Origin whose pages may read HTTP answers: "*" for all, or one such as `https://example.com`.
@@ -58,7 +61,8 @@ impl Default for GatewayOptions {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             workers: 0,
-            backlog: 2_048,
+            backlog: 4_096,
+            http_connections_max: 1_024,
             playground: false,
             cors_origin: "*".into(),
             tls: TlsOptions::default(),
@@ -73,6 +77,9 @@ impl GatewayOptions {
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
         problems.extend(self.tls.problem().map(|text| ("tls", text)));
+        if self.http_connections_max < 16 {
+            problems.push(("http_connections_max", "must be at least 16".to_owned()));
+        }
         if self.cors_origin != "*" && !self.cors_origin.contains("://") {
             let text = "must be \"*\" or a scheme and a host, such as \"https://example.com\"";
             problems.push(("cors_origin", text.to_owned()));

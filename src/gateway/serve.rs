@@ -110,6 +110,7 @@ pub fn listen(around: &Surroundings) -> Result<Listening, ServeError> {
         workers => workers,
     };
     let builder = Server::build().disable_signals().shutdown_timeout(5).workers(workers);
+    let builder = builder.max_concurrent_connections(options.http_connections_max.div_ceil(workers));
     let around = around.clone();
     let builder = if options.tls.enabled() {
         let config = tls::server_config(&options.tls)?;

@@ -15,7 +15,8 @@ use super::shared::DrainPhase;
 use crate::base::Random;
 use crate::dispatch::{Peer, Starling};
 use crate::protocol::{
-    CloseCode, Codec, Decoded, Foreign, Incoming, Refusal, Violations, is_about_connection, json, msgpack,
+    CloseCode, Codec, Decoded, Foreign, Incoming, Notification, Refusal, Violations, is_about_connection,
+    json, msgpack,
 };
 
 /// A session that listens on a socket.
@@ -34,7 +35,10 @@ impl Ears {
     /// Links a socket to its session.
     pub(super) fn open(opened: &Opened, starlings: &Starlings, link: &Arc<Link>) -> Self {
         let session = Arc::clone(&opened.session);
-        let turn = session.attach(link, opened.recovery.as_ref());
+        let Some(turn) = session.attach(link, opened.recovery.as_ref()) else {
+            // It ended between the claim and this; a new one has not.
+            return Self::open(&starlings.instead_of(opened), starlings, link);
+        };
         debug!(connection = %link.id(), starling = %session.id(), "connected");
         let (starlings, link) = (starlings.clone(), Arc::clone(link));
         let ears =
@@ -74,10 +78,11 @@ impl Ears {
 
     pub(super) fn text(&self, text: &str) {
         let decoded = self.session.dialect().decode_text(text);
-        if !self.counts(&decoded) {
+        let waits = self.must_wait(&decoded);
+        if !self.has_room(waits, text.len()) || !self.counts(&decoded) {
             return;
         }
-        if self.must_wait(&decoded) {
+        if waits {
             return self.wait(Frame::Text(text.to_owned()));
         }
         self.heed_text(text, decoded);
@@ -99,10 +104,11 @@ impl Ears {
 
     pub(super) fn binary(&self, bytes: &[u8]) {
         let decoded = self.session.dialect().decode_binary(bytes);
-        if !self.counts(&decoded) {
+        let waits = self.must_wait(&decoded);
+        if !self.has_room(waits, bytes.len()) || !self.counts(&decoded) {
             return;
         }
-        if self.must_wait(&decoded) {
+        if waits {
             return self.wait(Frame::Binary(bytes.to_owned()));
         }
         self.heed_binary(bytes, decoded);
@@ -116,10 +122,11 @@ impl Ears {
     }
 
     pub(super) fn too_long(&self, bytes: u64, prefix: &[u8]) {
-        if !self.session.intake.count(self.turn) {
+        let waits = self.gate.is_shut();
+        if !self.has_room(waits, prefix.len()) || !self.session.intake.count(self.turn) {
             return;
         }
-        if self.gate.is_shut() {
+        if waits {
             return self.wait(Frame::TooLong(bytes, prefix.to_owned()));
         }
         self.refuse_too_long(bytes, prefix);
@@ -141,9 +148,7 @@ impl Ears {
     fn counts(&self, decoded: &Decoded<'_>) -> bool {
         match decoded {
             Decoded::Foreign(_) => true,
-            Decoded::Message(Incoming::Notification(notification))
-                if is_about_connection(&notification.topic) =>
-            {
+            Decoded::Message(Incoming::Notification(notification)) if is_about(notification) => {
                 self.session.intake.admits(self.turn)
             }
             _ => self.session.intake.count(self.turn),
@@ -157,11 +162,18 @@ impl Ears {
             && !matches!(decoded, Decoded::Message(Incoming::Request(request)) if self.is_written_down(request))
     }
 
-    fn wait(&self, frame: Frame) {
-        let (ears, length) = (self.clone(), frame.len());
-        if !self.gate.follow(length, Box::new(move || ears.waited(&frame))) {
+    /// Whether a message may wait, if it has to. One that may not is not counted either: the connection ends.
+    fn has_room(&self, waits: bool, bytes: usize) -> bool {
+        let room = !waits || self.gate.has_room(bytes);
+        if !room {
             self.link.close(CloseCode::Policy, "too much is sent while calls wait to be written down");
         }
+        room
+    }
+
+    fn wait(&self, frame: Frame) {
+        let (ears, length) = (self.clone(), frame.len());
+        self.gate.follow(length, Box::new(move || ears.waited(&frame)));
     }
 
     /// The socket is gone.
@@ -169,6 +181,13 @@ impl Ears {
         debug!(starling = %self.session.id(), code, "disconnected");
         self.session.detach(&self.link, code);
     }
+}
+
+/// Whether a notification is about the connection itself: then it is not counted, and nobody else's.
+pub(super) fn is_about(notification: &Notification<'_>) -> bool {
+    notification.request_id.is_none()
+        && notification.peer.is_none()
+        && is_about_connection(&notification.topic)
 }
 
 type TextHook = Box<dyn Fn(&Starling, &str) + Send + Sync>;

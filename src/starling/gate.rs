@@ -47,15 +47,17 @@ impl Gate {
         number
     }
 
-    /// Does something once all calls before have begun. `false` if too much waits already.
-    pub(super) fn follow(&self, bytes: usize, work: Work) -> bool {
+    /// Whether so many bytes more may wait.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        let row = self.0.borrow();
+        row.places.len() < MESSAGES_MAX && row.bytes + bytes <= BYTES_MAX
+    }
+
+    /// Does something once all calls before have begun.
+    pub(super) fn follow(&self, bytes: usize, work: Work) {
         let mut row = self.0.borrow_mut();
-        if row.places.len() >= MESSAGES_MAX || row.bytes + bytes > BYTES_MAX {
-            return false;
-        }
         row.bytes += bytes;
         row.places.push_back(Place { number: 0, work: Some(work), bytes });
-        true
     }
 
     /// The call with this place may begin when its turn comes.
@@ -106,9 +108,9 @@ mod tests {
             Box::new(move || seen.borrow_mut().push(what)) as Work
         };
         let first = gate.enter();
-        assert!(gate.follow(1, note("behind first")));
+        gate.follow(1, note("behind first"));
         let second = gate.enter();
-        assert!(gate.follow(1, note("behind second")));
+        gate.follow(1, note("behind second"));
         gate.ready(second, note("second"));
         assert!(seen.borrow().is_empty() && gate.is_shut());
         gate.ready(first, note("first"));
@@ -120,7 +122,8 @@ mod tests {
     fn what_waits_is_bounded() {
         let gate = Gate::default();
         gate.enter();
-        assert!(gate.follow(BYTES_MAX, Box::new(|| {})));
-        assert!(!gate.follow(1, Box::new(|| {})));
+        assert!(gate.has_room(BYTES_MAX));
+        gate.follow(BYTES_MAX, Box::new(|| {}));
+        assert!(!gate.has_room(1));
     }
 }

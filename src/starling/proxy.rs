@@ -20,6 +20,7 @@ use crate::base::StarlingId;
 use crate::dispatch::{Answer, MethodError, Peer, Reply};
 use crate::protocol::{
     ErrorCode, Failure, Notification, Outgoing, Payload, Raw, Request, RequestId, Response, Severity,
+    is_about_connection,
 };
 
 /// Forwarded requests by who was asked and the id.
@@ -180,6 +181,10 @@ pub(super) fn notification(
     peer: Raw<'_>,
 ) {
     let topic = notification.topic.to_string();
+    if is_about_connection(&topic) {
+        let text = format!("{topic} is between a peer and its server");
+        return caller.complain(&MethodError::of(ErrorCode::ProxyForbidden, text));
+    }
     let message = proxied(caller, ProxyKind::Notification, peer, &topic, notification.data);
     forward(caller, starlings, message, "notifications", move |target, message, peer| {
         let data = message.payload.as_ref().map(Payload::as_raw);

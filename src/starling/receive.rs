@@ -3,7 +3,7 @@
 use tracing::debug;
 
 use super::answer::{Accepted, too_many};
-use super::ears::Ears;
+use super::ears::{Ears, is_about};
 use super::hooks::guarded;
 use super::proxy;
 use super::repeats::Repeats;
@@ -71,7 +71,10 @@ impl Ears {
         let admitted = Call::admit(&shared.registry, &shared.metrics, &self.starling, id, &request.method);
         match (admitted, repeats) {
             (Ok(call), Some(repeats)) => self.run_once(call, payload, accepted, repeats),
-            (Ok(call), None) => call.run(payload, move |answer| accepted.session.respond(&id, answer)),
+            (Ok(call), None) => call.run(payload, move |answer, context| {
+                accepted.session.respond(&id, answer);
+                context.mark_sent();
+            }),
             (Err(refused), repeats) => {
                 self.never_ran(repeats);
                 accepted.session.respond(&id, Err(refused.0));
@@ -96,7 +99,7 @@ impl Ears {
     }
 
     fn notification(&self, notification: &Notification<'_>) {
-        if notification.topic == TOPIC_ACK && self.session.dialect().extensions {
+        if notification.topic == TOPIC_ACK && is_about(notification) && self.session.dialect().extensions {
             // Whoever acknowledges with something else than a number has acknowledged nothing.
             if let Some(number) = notification.data.and_then(|data| data.read().ok()) {
                 self.session.acknowledge(number);

@@ -4,7 +4,7 @@
 use super::answer::Accepted;
 use super::ears::Ears;
 use super::session::Known;
-use crate::dispatch::{Answer, Call, MethodError, Peer};
+use crate::dispatch::{Answer, Call, Context, MethodError, Peer};
 use crate::protocol::{ErrorCode, Raw, Request, RequestId};
 
 /// A request that is remembered.
@@ -56,11 +56,12 @@ impl Ears {
     ) {
         let Repeats { id, durable } = repeats;
         if !durable {
-            return call.run(payload, move |answer| {
+            return call.run(payload, move |answer, context| {
                 let session = &accepted.session;
                 let message = session.answer_message(&id, answer);
                 session.end_call(&id, &message);
                 session.send_answer(&message);
+                context.mark_sent();
             });
         }
         let (payload, place, gate) = (payload.map(Raw::to_owned), self.gate.enter(), self.gate.clone());
@@ -69,8 +70,8 @@ impl Ears {
             gate.ready(
                 place,
                 Box::new(move || match noted {
-                    Ok(()) => call.run(payload.as_ref().map(|it| it.as_raw()), move |answer| {
-                        actix_rt::spawn(answer_once(accepted, id, answer));
+                    Ok(()) => call.run(payload.as_ref().map(|it| it.as_raw()), move |answer, context| {
+                        actix_rt::spawn(answer_once(accepted, id, answer, context.clone()));
                     }),
                     Err(_) => {
                         accepted.session.undo_call(&id);
@@ -84,14 +85,16 @@ impl Ears {
 }
 
 /// Answers once the answer is on the disk, and with it everything that the call has told others.
-async fn answer_once(accepted: Accepted, id: RequestId, answer: Answer) {
+async fn answer_once(accepted: Accepted, id: RequestId, answer: Answer, context: Context) {
     let session = &accepted.session;
     let message = session.answer_message(&id, answer);
+    let noted = session.note_call(id, Some(message.as_slice().into())).await;
     session.end_call(&id, &message);
-    if session.note_call(id, Some(message.clone())).await.is_err() {
+    if noted.is_err() {
         // It has run. That its answer cannot be remembered is a reason to say so here, not to hide it from
         // whoever waits.
         tracing::warn!(starling = %session.id(), request_id = %id, "an answer is not written down");
     }
     session.send_answer(&message);
+    context.mark_sent();
 }

@@ -252,3 +252,84 @@ fn keys_are_listed_and_replaced_from_the_shell() {
     assert_eq!(code, Some(1));
     assert!(text.contains("there is no data directory"), "{text}");
 }
+
+/// Adds to a key until it has come back and added some more. Gives how many additions were answered.
+async fn add(url: tokio::sync::watch::Receiver<String>, key: usize) -> u64 {
+    let now = url.borrow().clone();
+    let mut ann = MockStarling::connect(&now).await;
+    let (mut answered, mut more, mut back, mut number) = (0_u64, 0, 0, 0_u64);
+    let mut id = String::new();
+    let mut again = false;
+    while more < 20 {
+        if !again {
+            number += 1;
+            id = format!("11111111-2222-4333-{key:04}-{number:012}");
+        }
+        let request = json!({
+            "protocol": "helios-starling", "version": "1.0.0", "timestamp": 1, "type": "request",
+            "requestId": id, "method": "kv:increment", "payload": {"key": format!("r4:{key}")},
+        });
+        let _ = ann.peer().send_text(request.to_string()).await;
+        let wanted = &id;
+        let fits = |it: &helios::peer::Received| matches!(it, helios::peer::Received::Response { id, .. } if id == wanted);
+        match ann.peer().expect(fits).await {
+            Ok(helios::peer::Received::Response { result: Ok(_), .. }) => {
+                answered += 1;
+                more += back;
+                again = false;
+                continue;
+            }
+            // Refused, so it has not run.
+            Ok(helios::peer::Received::Response { result: Err(failure), .. }) => {
+                assert_eq!(failure.code, "SERVER_DRAINING");
+                again = false;
+                // The end is near.
+                let _ = ann.peer().expect(|_| false).await;
+            }
+            _ => again = true,
+        }
+        ann.cut();
+        back += 1;
+        let mut next = url.clone();
+        let before = next.borrow().clone();
+        loop {
+            let now = next.borrow_and_update().clone();
+            // The old one takes nobody any more.
+            if tokio::net::TcpStream::connect(now.trim_start_matches("ws://").trim_end_matches("/ws"))
+                .await
+                .is_ok()
+                && (now != before || back > 1)
+            {
+                ann.move_to(&now);
+                break;
+            }
+            next.changed().await.unwrap();
+        }
+        let resumed = ann.resume().await;
+        assert!(resumed.same_session && resumed.recovered, "{resumed:?}");
+        assert!(resumed.received.is_some(), "in order, so nothing is in doubt");
+    }
+    assert_eq!(back, 1, "once was enough");
+    answered
+}
+
+#[tokio::test]
+async fn a_rolling_restart_loses_no_request_and_no_session() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = Server::start(directory.path());
+    let (told, url) = tokio::sync::watch::channel(first.url.clone());
+    let adding: Vec<_> = (0..12).map(|key| tokio::spawn(add(url.clone(), key))).collect();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    first.stop().await;
+    let second = Server::start(directory.path());
+    told.send(second.url.clone()).unwrap();
+    let mut answered = Vec::new();
+    for task in adding {
+        answered.push(task.await.unwrap());
+    }
+    let mut peer = Peer::connect(&second.url, &PeerOptions::default()).await.unwrap();
+    for (key, answered) in answered.into_iter().enumerate() {
+        let entry = peer.request("kv:get", &json!({"key": format!("r4:{key}")})).await.unwrap();
+        assert_eq!(entry["value"], answered, "every request that was answered ran once, and no other");
+    }
+}

@@ -84,6 +84,10 @@ declare class Pending {
     sent: boolean;
     /** The socket that it left by. @type {any} */
     via: any;
+    /** The server remembers it by its id. */
+    known: boolean;
+    /** Sends it once more over the next connection. @type {(() => void) | null} */
+    again: (() => void) | null;
     /** What was or will be sent. @type {any} */
     message: any;
     /** @type {(error: Error | null, data?: unknown) => void} */

@@ -24,6 +24,8 @@ export class Session {
     acked: number;
     /** Numbers behind the position that are handled already. @type {Set<number>} */
     handled: Set<number>;
+    /** Moves when numbers begin anew. */
+    epoch: number;
     /** Messages that the server may not have. @type {Sent[]} */
     unconfirmed: Sent[];
     /** The number of the last message that we sent. */
@@ -95,8 +97,9 @@ export class Session {
     /**
      * The application has handled a message.
      * @param {number} number
+     * @param {number} epoch when it came
      */
-    done(number: number): void;
+    done(number: number, epoch: number): void;
     acknowledge(): void;
     /** Asks for a token, once at a time. @returns {Promise<void>} */
     refresh(): Promise<void>;

@@ -165,6 +165,12 @@ export class Starling {
      * @returns {Promise<unknown> | void}
      */
     notification(notification: import("./message.js").Notification): Promise<unknown> | void;
+    /**
+     * @param {string} topic
+     * @param {unknown} data
+     * @returns {Promise<unknown> | void}
+     */
+    told(topic: string, data: unknown): Promise<unknown> | void;
     /** @param {any} hello */
     greeted(hello: any): void;
     /** @param {import('./message.js').Request} request */

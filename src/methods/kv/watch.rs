@@ -64,7 +64,7 @@ pub(super) fn watch(
         answer["entries"] = entries.into();
         answer["cursor"] = cursor.into();
     }
-    actix_rt::spawn(tell(ctx.starling().clone(), watch, number, ended));
+    actix_rt::spawn(tell(ctx.clone(), watch, number, ended));
     Ok(answer)
 }
 
@@ -95,9 +95,13 @@ fn leave(starling: &Starling, number: u64) -> bool {
 }
 
 /// Tells a session what happens, until it ends or the watch does.
-async fn tell(starling: Starling, mut watch: Watch, number: u64, ended: CancellationToken) {
-    // The answer to `kv:watch` is written first.
-    tokio::task::yield_now().await;
+async fn tell(ctx: Context, mut watch: Watch, number: u64, ended: CancellationToken) {
+    let starling = ctx.starling().clone();
+    tokio::select! {
+        () = ended.cancelled() => return,
+        () = ctx.answer_sent() => {}
+    }
+    drop(ctx);
     loop {
         let next = tokio::select! {
             biased;

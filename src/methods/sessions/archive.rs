@@ -10,15 +10,23 @@
 //!
 //! Numbers are written with 20 digits, so that the order of keys is theirs.
 
+use std::sync::Arc;
+
 use crate::base::StarlingId;
 use crate::dispatch::BoxFuture;
 use crate::protocol::RequestId;
 use crate::starling::{Archive, Contents, Fact, NotKept, Note, SessionRecord};
-use crate::store::{Command, Commit, CommitOutcome, Condition, Entry, Expiry, Key, Store, Value, View};
+use crate::store::{
+    Command, Commit, CommitOutcome, Condition, Done, Entry, Expiry, Key, Store, Value, View, Work,
+};
 
 /// Keeps sessions in a store.
 #[derive(Clone, Debug)]
 pub struct SessionArchive(Store);
+
+/// What is written at once.
+const COMMANDS_MAX: usize = 4_000;
+const BYTES_MAX: usize = 8 << 20;
 
 const RECORDS: &str = "session:id:";
 
@@ -31,36 +39,87 @@ impl SessionArchive {
         Self(store.clone())
     }
 
-    /// Writes commands at once; the store counts them as one commit.
-    async fn commit(store: Store, commands: Vec<Command>) -> Result<(), NotKept> {
-        if commands.is_empty() {
-            return Ok(());
-        }
-        match store.commit(Commit { checks: Vec::new(), commands, keep_going: true }).await {
-            Ok(CommitOutcome::Done { .. }) => Ok(()),
-            Ok(outcome) => {
-                tracing::error!(?outcome, "notes of sessions are refused");
-                Err(NotKept)
+    /// Writes commands, a bounded number and length of them at once.
+    async fn commit(&self, commands: Vec<Command>) -> Result<(), NotKept> {
+        let mut written = Ok(());
+        let mut rest = commands.into_iter().peekable();
+        while rest.peek().is_some() {
+            let mut bytes = 0;
+            let mut part = Vec::new();
+            while part.len() < COMMANDS_MAX && bytes < BYTES_MAX {
+                let Some(command) = rest.next() else { break };
+                if let Command::Set { value, .. } = &command {
+                    bytes += value.len();
+                }
+                part.push(command);
             }
+            match self.commit_part(part).await {
+                Err(NotKept::Unavailable) => return Err(NotKept::Unavailable),
+                Err(refused) => written = Err(refused),
+                Ok(()) => {}
+            }
+        }
+        written
+    }
+
+    /// One commit. If the store refuses it for one command, the others are carried out one by one.
+    async fn commit_part(&self, commands: Vec<Command>) -> Result<(), NotKept> {
+        let again: Vec<Command> = commands.iter().filter_map(copied).collect();
+        match self.0.commit(Commit { checks: Vec::new(), commands, keep_going: false }).await {
+            Ok(CommitOutcome::Done { .. }) => return Ok(()),
+            Ok(_) => {}
             Err(error) => {
                 tracing::error!(%error, "notes of sessions cannot be written");
-                Err(NotKept)
+                return Err(NotKept::Unavailable);
             }
         }
+        let mut written = Ok(());
+        for done in self
+            .0
+            .run_all(again.into_iter().map(Work::One).collect())
+            .await
+            .map_err(|_| NotKept::Unavailable)?
+        {
+            match done {
+                Done::One(Ok(_)) | Done::Commit(_) => {}
+                Done::One(Err(refusal)) => {
+                    tracing::error!(%refusal, "a note of a session is refused");
+                    written = Err(NotKept::Refused);
+                }
+                Done::Failed(_) => return Err(NotKept::Unavailable),
+            }
+        }
+        written
+    }
+}
+
+/// The commands that notes become, once more.
+fn copied(command: &Command) -> Option<Command> {
+    match command {
+        Command::Set { key, value, condition, expiry } => Some(Command::Set {
+            key: Arc::clone(key),
+            value: value.clone(),
+            condition: *condition,
+            expiry: *expiry,
+        }),
+        Command::Delete { key, condition } => {
+            Some(Command::Delete { key: Arc::clone(key), condition: *condition })
+        }
+        _ => None,
     }
 }
 
 impl Archive for SessionArchive {
-    fn write(&self, notes: Vec<Note>) -> BoxFuture<Result<(), NotKept>> {
-        let store = self.0.clone();
+    fn write(&self, notes: Arc<[Note]>) -> BoxFuture<Result<(), NotKept>> {
+        let archive = self.clone();
         Box::pin(async move {
-            let view = store.view();
+            let view = archive.0.view();
             let mut commands = Vec::new();
-            for note in notes {
+            for note in &*notes {
                 command(&view, note, &mut commands);
             }
             drop(view);
-            Self::commit(store, commands).await
+            archive.commit(commands).await
         })
     }
 
@@ -125,6 +184,10 @@ fn message(id: StarlingId, number: u64) -> Key {
     format!("{}{id}:{number:020}", PARTS[0]).into_bytes().into()
 }
 
+fn call(id: StarlingId, request: RequestId) -> Key {
+    format!("{}{id}:{request}", PARTS[1]).into_bytes().into()
+}
+
 fn set(key: Key, value: Value, expiry: Expiry) -> Command {
     Command::Set { key, value, condition: Condition::Always, expiry }
 }
@@ -134,37 +197,42 @@ fn delete(key: Key) -> Command {
 }
 
 /// The commands that a note takes.
-fn command(view: &View, note: Note, to: &mut Vec<Command>) {
-    let Note { session: id, fact } = note;
-    match fact {
-        Fact::Session(session) => match serde_json::to_vec(&session) {
+fn command(view: &View, note: &Note, to: &mut Vec<Command>) {
+    let id = note.session;
+    match &note.fact {
+        Fact::Session(session) => match serde_json::to_vec(session) {
             Ok(text) => to.push(set(record(id), Value::json(text), Expiry::Never)),
             Err(error) => tracing::error!(%error, "the record of a session cannot be written"),
         },
         Fact::Message { number, payload } => {
-            to.push(set(message(id, number), Value::bytes(payload), Expiry::Never));
+            to.push(set(message(id, *number), Value::bytes(Arc::clone(payload)), Expiry::Never));
         }
-        Fact::Delivered { number } => to.push(delete(message(id, number))),
+        Fact::Delivered { number } => to.push(delete(message(id, *number))),
         Fact::Call { id: request, answer, until_ms } => {
-            let key = format!("{}{id}:{request}", PARTS[1]).into_bytes().into();
-            to.push(set(key, Value::bytes(answer.unwrap_or_default()), Expiry::At(until_ms)));
+            to.push(set(
+                call(id, *request),
+                Value::bytes(answer.clone().unwrap_or_default()),
+                Expiry::At(*until_ms),
+            ));
         }
+        Fact::CallForgotten { id: request } => to.push(delete(call(id, *request))),
         Fact::Data { name, value } => {
             let key: Key = format!("{}{id}:{name}", PARTS[2]).into_bytes().into();
-            match value.map(|value| serde_json::to_vec(&value)) {
+            match value.as_ref().map(serde_json::to_vec) {
                 Some(Ok(text)) => to.push(set(key, Value::json(text), Expiry::Never)),
                 _ => to.push(delete(key)),
             }
         }
         Fact::Ended { revoked_until_ms } => {
-            to.push(delete(record(id)));
             for part in PARTS {
                 let prefix = format!("{part}{id}:");
                 to.extend(view.prefix(prefix.as_bytes()).map(|(key, _)| delete(key.into())));
             }
             if let Some(until_ms) = revoked_until_ms {
-                to.push(set(revoked(id), Value::bytes([]), Expiry::At(until_ms)));
+                to.push(set(revoked(id), Value::bytes([]), Expiry::At(*until_ms)));
             }
+            // Last: as long as it is there, the next process ends what is left.
+            to.push(delete(record(id)));
         }
     }
 }

@@ -73,7 +73,12 @@ async fn get(ctx: Context, params: Option<GetParams>) -> Result<Value, MethodErr
 }
 
 async fn end(ctx: Context, _: Anything) -> Result<Value, MethodError> {
-    ctx.starling().revoke();
+    let starling = ctx.starling();
+    starling.revoke();
+    // What is void must stay void, also if the server is killed right after this.
+    if starling.is_kept() && !starling.saved().await {
+        return Err(ErrorCode::StoreUnavailable.into());
+    }
     Ok(json!({ "ended": true }))
 }
 

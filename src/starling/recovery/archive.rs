@@ -1,6 +1,7 @@
 //! Where sessions outlive the process: what is written down of them, and the seam to whoever writes it.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,8 +15,8 @@ use crate::protocol::{Codec, Dialect, RequestId};
 /// Keeps notes of sessions. The room that has a store implements it (`methods/sessions`); this one only knows
 /// that notes written are there for the next process.
 pub trait Archive: Send + Sync + Debug + 'static {
-    /// Writes notes in their order, all of them or none. Done once they are as durable as the store promises.
-    fn write(&self, notes: Vec<Note>) -> BoxFuture<Result<(), NotKept>>;
+    /// Writes notes in their order. Done once they are as durable as the store promises.
+    fn write(&self, notes: Arc<[Note]>) -> BoxFuture<Result<(), NotKept>>;
     /// All sessions that were written down and not ended.
     fn sessions(&self) -> Vec<(StarlingId, SessionRecord)>;
     /// What was written down of one session.
@@ -24,10 +25,16 @@ pub trait Archive: Send + Sync + Debug + 'static {
     fn is_revoked(&self, id: StarlingId) -> bool;
 }
 
-/// Notes could not be written; the reason is logged where it is known.
+/// Why notes could not be written; the cause is logged where it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("the store takes no notes of sessions now")]
-pub struct NotKept;
+pub enum NotKept {
+    /// Nothing is taken now: it makes sense to try again.
+    #[error("the store takes no notes of sessions now")]
+    Unavailable,
+    /// Some will never be taken, be it for their length; the others were.
+    #[error("the store refuses some notes of sessions")]
+    Refused,
+}
 
 /// One thing to be remembered of a session.
 #[derive(Clone, PartialEq, Debug)]
@@ -36,6 +43,13 @@ pub struct Note {
     pub session: StarlingId,
     /// What it is.
     pub fact: Fact,
+}
+
+impl Note {
+    /// Whether the session is over.
+    pub fn is_end(&self) -> bool {
+        matches!(self.fact, Fact::Ended { .. })
+    }
 }
 
 /// What is remembered.
@@ -48,7 +62,7 @@ pub enum Fact {
         /// Its number.
         number: u64,
         /// Its bytes, in the codec of the session.
-        payload: Vec<u8>,
+        payload: Arc<[u8]>,
     },
     /// A message that it has now.
     Delivered {
@@ -60,9 +74,14 @@ pub enum Fact {
         /// Its id.
         id: RequestId,
         /// The message that answered it, once it has run.
-        answer: Option<Vec<u8>>,
+        answer: Option<Arc<[u8]>>,
         /// Until when it is to be remembered, in milliseconds since the Unix epoch.
         until_ms: u64,
+    },
+    /// A call that is not to be remembered any more.
+    CallForgotten {
+        /// Its id.
+        id: RequestId,
     },
     /// A value that the session keeps, or its end.
     Data {

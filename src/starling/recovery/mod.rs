@@ -99,14 +99,7 @@ impl Starlings {
         let from_ms = claims.timestamp;
         match self.find(&claims, claim, dialect, &principal).await {
             Ok(session) => {
-                let woken = session.wake(claim.position);
-                let mut refusal = None;
-                if woken.is_some()
-                    && providers::restore(shared, &session.starling(), &claims.states).await.is_err()
-                {
-                    refusal = Some(Refusal::State);
-                }
-                let (restarted, exact) = (woken.is_some(), woken == Some(true));
+                let (refusal, restarted, exact) = wake(&session, claim.position, &claims).await;
                 let position = claim.position;
                 let recovery = Recovery { resumed: true, refusal, position, from_ms, restarted, exact };
                 Opened { session, recovery: Some(recovery) }
@@ -176,6 +169,37 @@ impl Starlings {
         let recovery = Recovery { resumed, refusal, position: None, from_ms, restarted, exact };
         Opened { session: self.begin(dialect, principal), recovery: Some(recovery) }
     }
+
+    /// A new session instead of one that has ended since it was found.
+    pub(super) fn instead_of(&self, opened: &Opened) -> Opened {
+        let refusal = if opened.session.is_revoked() { Refusal::Revoked } else { Refusal::Ended };
+        let from_ms = opened.recovery.map_or(0, |recovery| recovery.from_ms);
+        let principal = opened.session.principal();
+        self.refused(refusal, from_ms, opened.session.dialect(), (*principal).clone())
+    }
+}
+
+/// Wakes a session that is of a process before this one. Says what is not as it was, whether the session was
+/// restarted, and whether the counts of both sides are known all the same.
+async fn wake(
+    session: &Arc<Session>,
+    position: Option<u64>,
+    claims: &StateClaims,
+) -> (Option<Refusal>, bool, bool) {
+    let shared = &session.shared;
+    let Some(mut restarted) = session.wake(position) else { return (None, false, false) };
+    if restarted.first {
+        if providers::restore(shared, &session.starling(), &claims.states).await.is_err() {
+            session.not_restored();
+            restarted.restored = false;
+        }
+        // The numbers are new: they have to be on the disk before the peer hears of them.
+        session.note_change();
+        if shared.journal.write(None).await.is_err() {
+            tracing::warn!(session = %session.id(), "a session goes on and is not written down");
+        }
+    }
+    (Some(Refusal::State).filter(|_| !restarted.restored), true, restarted.exact)
 }
 
 /// Makes a token for a session. From now on its peer can come back.

@@ -31,12 +31,17 @@ pub(in crate::starling) enum Known {
     Forgotten,
 }
 
-/// The requests of a session in the order in which they came.
+/// The requests of a session that must not run twice.
 #[derive(Debug, Default)]
 pub(in crate::starling) struct Calls {
     known: HashMap<RequestId, Call, RandomState>,
-    order: VecDeque<RequestId>,
+    /// Those that were answered, in the order of that.
+    answered: VecDeque<RequestId>,
+    /// So many of them, from the front, have no answer any more.
+    bare: usize,
     bytes: usize,
+    /// What was forgotten since somebody asked.
+    dropped: Vec<RequestId>,
 }
 
 #[derive(Debug)]
@@ -55,7 +60,6 @@ impl Calls {
             Some(Call::Answered { answer: None, .. }) => Known::Forgotten,
             None => {
                 self.known.insert(id, Call::Running);
-                self.order.push_back(id);
                 Known::New
             }
         }
@@ -63,62 +67,55 @@ impl Calls {
 
     /// It was answered; `None` if nobody knows with what.
     pub(in crate::starling) fn answered(&mut self, id: &RequestId, answer: Option<&[u8]>, now_ms: u64) {
-        if !self.known.contains_key(id) {
-            self.order.push_back(*id);
+        let call = Call::Answered { answer: answer.map(Arc::from), at_ms: now_ms };
+        if let Some(Call::Answered { .. }) = self.known.insert(*id, call) {
+            // Only what runs is answered, and once.
+            return;
         }
         self.bytes += answer.map_or(0, <[u8]>::len);
-        let answer = answer.map(Arc::from);
-        self.known.insert(*id, Call::Answered { answer, at_ms: now_ms });
+        self.answered.push_back(*id);
     }
 
     /// It never ran: a repeat may.
     pub(in crate::starling) fn undone(&mut self, id: &RequestId) {
         if matches!(self.known.get(id), Some(Call::Running)) {
             self.known.remove(id);
-            self.order.retain(|known| known != id);
         }
     }
 
     /// Forgets answers that are too old or too many. What runs is never forgotten, and what is forgotten for
     /// its length alone is still known to have run.
     pub(in crate::starling) fn prune(&mut self, now_ms: u64, window: Window) {
-        // What runs longest stands in front, often; behind it others are done.
-        while let Some((place, at_ms)) = self.oldest_answer() {
-            if self.order.len() <= window.count && now_ms < at_ms.saturating_add(window.span_ms) {
+        while let Some(first) = self.answered.front() {
+            let over = match self.known.get(first) {
+                Some(Call::Answered { at_ms, .. }) => now_ms >= at_ms.saturating_add(window.span_ms),
+                _ => true,
+            };
+            if !over && self.answered.len() <= window.count {
                 break;
             }
-            let id = self.order.remove(place);
-            if let Some(Call::Answered { answer: Some(answer), .. }) =
-                id.and_then(|id| self.known.remove(&id))
-            {
+            let Some(first) = self.answered.pop_front() else { break };
+            self.bare = self.bare.saturating_sub(1);
+            if let Some(Call::Answered { answer: Some(answer), .. }) = self.known.remove(&first) {
                 self.bytes -= answer.len();
             }
+            self.dropped.push(first);
         }
-        for id in &self.order {
-            if self.bytes <= window.bytes {
-                break;
-            }
+        while self.bytes > window.bytes {
+            let Some(id) = self.answered.get(self.bare) else { break };
             if let Some(Call::Answered { answer, .. }) = self.known.get_mut(id) {
                 self.bytes -= answer.take().map_or(0, |answer| answer.len());
             }
+            self.bare += 1;
         }
-        if self.order.is_empty() {
+        if self.known.is_empty() && self.dropped.is_empty() {
             *self = Self::default();
         }
     }
 
-    /// The place and the time of the oldest request that was answered.
-    fn oldest_answer(&self) -> Option<(usize, u64)> {
-        self.order.iter().enumerate().find_map(|(place, id)| match self.known.get(id) {
-            Some(Call::Answered { at_ms, .. }) => Some((place, *at_ms)),
-            _ => None,
-        })
-    }
-
-    #[cfg(test)]
-    // Whether nothing is remembered.
-    pub(in crate::starling) fn is_empty(&self) -> bool {
-        self.order.is_empty()
+    /// What was forgotten since the last call.
+    pub(in crate::starling) fn take_dropped(&mut self) -> Vec<RequestId> {
+        std::mem::take(&mut self.dropped)
     }
 }
 
@@ -143,7 +140,6 @@ mod tests {
         let (mut calls, id) = (Calls::default(), RequestId::generate());
         calls.begin(id, 0, WINDOW);
         calls.undone(&id);
-        assert!(calls.is_empty());
         assert_eq!(calls.begin(id, 0, WINDOW), Known::New);
         calls.answered(&id, None, 0);
         calls.undone(&id);
@@ -159,6 +155,7 @@ mod tests {
             calls.answered(id, Some(b"sixsix"), 0);
         }
         assert_eq!(calls.begin(ids[0], 1, WINDOW), Known::Forgotten, "it ran, its answer was too much");
+        assert_eq!(calls.begin(ids[1], 1, WINDOW), Known::Forgotten, "so it was with the next");
         assert_eq!(calls.begin(ids[2], 1, WINDOW), Known::Answered(b"sixsix"[..].into()));
         calls.begin(ids[3], 1, WINDOW);
         calls.answered(&ids[3], None, 1);
@@ -168,6 +165,7 @@ mod tests {
             Known::New,
             "one too many: the oldest is not known any more"
         );
+        assert_eq!(calls.take_dropped(), [ids[0]]);
         calls.prune(1_000, WINDOW);
         assert_eq!(calls.begin(ids[0], 1_000, WINDOW), Known::Running, "what runs stays");
     }

@@ -5,6 +5,7 @@
 //! application has handled; of others it is only known what their socket has taken.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +77,21 @@ impl Delivery {
         delivery
     }
 
+    /// Adds what `later` has kept, for a peer whose place was not known until now.
+    pub(in crate::starling) fn append_all(&mut self, later: &Self) {
+        for (_, payload, kind) in later.messages() {
+            self.append(payload, kind);
+        }
+        self.gap |= later.gap;
+    }
+
+    /// A note about this message was not written: it is to be noted again.
+    pub(in crate::starling) fn take_back(&mut self, number: u64) {
+        self.written.retain(|written| *written != number);
+        self.done.push(number);
+        self.collected = self.collected.min(number - 1);
+    }
+
     /// The number of the last message.
     pub(in crate::starling) fn sent(&self) -> u64 {
         self.sent
@@ -128,12 +144,6 @@ impl Delivery {
         while self.first() <= self.acked && !self.entries.is_empty() {
             self.drop_first();
         }
-    }
-
-    /// The socket has taken the oldest `count` messages.
-    pub(in crate::starling) fn taken(&mut self, count: usize) {
-        let number = self.first() + count as u64;
-        self.acknowledge(number.saturating_sub(1));
     }
 
     /// The number of the oldest message that is kept; one more than the last if none is.
@@ -195,10 +205,10 @@ impl Delivery {
     pub(in crate::starling) fn collect(&mut self, all: bool) -> Collected {
         let from = if all { 0 } else { self.collected };
         let wanted = |number: u64, kind| number > from && (all || kind == Kind::Lasting);
-        let new: Vec<(u64, Vec<u8>)> = self
+        let new: Vec<(u64, Arc<[u8]>)> = self
             .messages()
             .filter(|(number, _, kind)| wanted(*number, *kind))
-            .map(|(number, payload, _)| (number, payload.to_vec()))
+            .map(|(number, payload, _)| (number, payload.into()))
             .collect();
         if all {
             self.written.clear();
@@ -213,7 +223,7 @@ impl Delivery {
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::starling) struct Collected {
     /// Messages with their numbers.
-    pub(in crate::starling) new: Vec<(u64, Vec<u8>)>,
+    pub(in crate::starling) new: Vec<(u64, Arc<[u8]>)>,
     /// Numbers of messages that are not needed any more.
     pub(in crate::starling) done: Vec<u64>,
 }

@@ -52,13 +52,30 @@ fn a_peer_that_is_away_keeps_the_oldest_and_whoever_sends_more_is_told() {
 }
 
 #[test]
-fn what_the_socket_has_taken_is_forgotten() {
+fn what_was_not_written_is_noted_again() {
     let mut delivery = Delivery::after(5);
-    ["a", "b", "c"].iter().for_each(|text| push(&mut delivery, text));
-    delivery.taken(2);
-    assert_eq!(kept(&delivery, 0), ["c"]);
-    delivery.taken(9);
-    assert_eq!(delivery.len(), 0);
+    ["a", "b"].iter().for_each(|text| push(&mut delivery, text));
+    assert_eq!(delivery.collect(false).new.len(), 2);
+    delivery.take_back(6);
+    delivery.take_back(7);
+    let again = delivery.collect(false);
+    assert_eq!(
+        (again.new.len(), again.done),
+        (2, vec![6, 7]),
+        "first away with what may be there, then anew"
+    );
+    delivery.acknowledge(7);
+    assert_eq!(delivery.collect(false).done, [6, 7]);
+}
+
+#[test]
+fn what_came_before_the_place_of_the_peer_was_known_comes_behind() {
+    let mut later = Delivery::after(0);
+    later.hold(b"new", Kind::Lasting, LIMITS).unwrap();
+    let mut delivery = Delivery::restored(5, vec![(6, b"old".to_vec())]);
+    delivery.append_all(&later);
+    assert_eq!(kept(&delivery, 5), ["old", "new"]);
+    assert!(delivery.is_whole_after(5));
 }
 
 #[test]
@@ -68,7 +85,7 @@ fn only_what_lasts_is_written_down_and_taken_out_again_once_acknowledged() {
     delivery.push(b"answer", Kind::Passing, LIMITS);
     push(&mut delivery, "c");
     delivery.acknowledge(1);
-    let new = vec![(3, b"c".to_vec())];
+    let new = vec![(3, b"c"[..].into())];
     assert_eq!(
         delivery.collect(false),
         Collected { new, done: vec![] },
@@ -76,7 +93,7 @@ fn only_what_lasts_is_written_down_and_taken_out_again_once_acknowledged() {
     );
     assert_eq!(delivery.collect(false), Collected::default());
     let all = delivery.collect(true).new;
-    assert_eq!(all, [(2, b"answer".to_vec()), (3, b"c".to_vec())], "an end in order keeps everything");
+    assert_eq!(all, [(2, b"answer"[..].into()), (3, b"c"[..].into())], "an end in order keeps everything");
     delivery.acknowledge(3);
     assert_eq!(delivery.collect(false), Collected { new: vec![], done: vec![2, 3] });
 }

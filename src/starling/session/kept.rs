@@ -7,29 +7,33 @@ use std::time::Instant;
 use super::Session;
 use super::calls::{Calls, Known, Window};
 use super::delivery::Delivery;
-use crate::base::StarlingId;
+use super::wake::Restarted;
 use crate::dispatch::Peer;
 use crate::protocol::{Codec, RequestId};
-use crate::starling::recovery::{Contents, Fact, NotKept, Note, Refusal, Rest, SessionRecord};
-use crate::starling::shared::Shared;
+use crate::starling::recovery::{Fact, NotKept, Note, Refusal, Rest, SessionRecord};
 
 /// What a peer with a token has, others not.
 #[derive(Debug, Default)]
 pub(super) struct Past {
-    calls: Calls,
+    pub(super) calls: Calls,
     /// The time of the newest token that was used.
-    used: u64,
+    pub(super) used: u64,
     /// The client that has the session, by a name of its own choice.
-    instance: Option<Box<str>>,
+    pub(super) instance: Option<Box<str>>,
     /// Its last attempt to take the session up.
-    attempt: u64,
+    pub(super) attempt: u64,
     /// A client was promised the session and has not taken it up yet.
-    promised: Option<Instant>,
+    pub(super) promised: Option<Instant>,
     /// It is of a process before this one, and its contents are still in the archive.
-    dormant: Option<SessionRecord>,
+    pub(super) dormant: Option<SessionRecord>,
     /// The record itself is to be written.
-    unwritten: bool,
+    pub(super) unwritten: bool,
+    /// It is of a process before this one, and its peer has not been heard since.
+    pub(super) restarted: Option<Restarted>,
 }
+
+/// Longer answers are not written down; a repeat after a restart is told that it has run.
+const ANSWER_BYTES_MAX: usize = 32 * 1024;
 
 /// Who wants the session.
 #[derive(Clone, Copy, Debug)]
@@ -43,30 +47,14 @@ pub(in crate::starling) struct Claimant<'a> {
 }
 
 impl Session {
-    /// A session of a process before this one. It waits for its peer; its contents stay in the archive.
-    pub(in crate::starling) fn of_record(
-        shared: &Arc<Shared>,
-        id: StarlingId,
-        record: SessionRecord,
-    ) -> Arc<Self> {
-        let (dialect, principal) = (record.dialect(), record.principal.clone());
-        let session = Self::with_id(id, shared, dialect, principal, record.created_at);
-        session.resumable.store(true, Ordering::Release);
-        let past = Past { used: record.used, dormant: Some(record), ..Past::default() };
-        *session.past.lock() = Some(Box::new(past));
-        session
-    }
-
     /// A token is given out: from now on the peer can come back.
     pub(in crate::starling) fn make_resumable(&self) {
         let mut out = self.out.lock();
         if out.delivery.is_none() {
             out.delivery = Some(Box::new(Delivery::after(out.sent)));
-            if !self.dialect().extensions
-                && let Some(link) = &out.link
-            {
+            out.marked_from = out.sent;
+            if let (false, Some(link)) = (self.dialect().extensions, &out.link) {
                 link.mark_from_now();
-                out.taken = 0;
             }
         }
         drop(out);
@@ -87,21 +75,29 @@ impl Session {
     /// There is something to write down.
     pub(in crate::starling) fn note_change(&self) {
         if self.is_kept()
-            && !self.changed.swap(true, Ordering::AcqRel)
             && let Some(me) = self.me()
         {
             self.shared.journal.changed(me);
         }
     }
 
+    /// Notes that the journal knows of a change. `false` if it did already.
+    pub(in crate::starling) fn changes(&self) -> bool {
+        !self.changed.swap(true, Ordering::AcqRel)
+    }
+
     /// What has changed since the last time. `all` also has what only the end of the process makes worth it.
     pub(in crate::starling) fn collect(&self, all: bool) -> Vec<Note> {
         self.changed.store(false, Ordering::Release);
-        if self.has_ended() || !self.is_resumable() {
+        if self.has_ended() || self.is_revoked() || !self.is_resumable() {
             return Vec::new();
         }
         let mut facts = Vec::new();
         let mut out = self.out.lock();
+        // Its numbers are not known yet.
+        if out.dormant {
+            return Vec::new();
+        }
         out.forget_taken(self.dialect());
         let Some(delivery) = &mut out.delivery else { return Vec::new() };
         let rest = Rest { sent: delivery.sent(), first: delivery.first(), received: self.intake.counted() };
@@ -110,12 +106,33 @@ impl Session {
         facts.extend(collected.done.into_iter().map(|number| Fact::Delivered { number }));
         facts.extend(collected.new.into_iter().map(|(number, payload)| Fact::Message { number, payload }));
         facts.extend(self.data().take_changed().into_iter().map(|(name, value)| Fact::Data { name, value }));
-        if let Some(past) = self.past.lock().as_mut()
-            && (std::mem::take(&mut past.unwritten) || all)
-        {
-            facts.push(Fact::Session(self.record(past.used, all.then_some(rest))));
+        if let Some(past) = self.past.lock().as_mut() {
+            facts.extend(past.calls.take_dropped().into_iter().map(|id| Fact::CallForgotten { id }));
+            if std::mem::take(&mut past.unwritten) || all {
+                // What is under way ends with the process, so its peer has to ask again.
+                let rest = Some(rest).filter(|_| all && self.requests.is_empty());
+                facts.push(Fact::Session(self.record(past.used, rest)));
+            }
         }
         facts.into_iter().map(|fact| self.note(fact)).collect()
+    }
+
+    /// A note was not written: it is to be noted again.
+    pub(in crate::starling) fn take_back(&self, fact: &Fact) {
+        match fact {
+            Fact::Message { number, .. } | Fact::Delivered { number } => {
+                if let Some(delivery) = &mut self.out.lock().delivery {
+                    delivery.take_back(*number);
+                }
+            }
+            Fact::Data { name, .. } => self.data.change_again(name),
+            Fact::Session(_) => {
+                if let Some(past) = self.past.lock().as_mut() {
+                    past.unwritten = true;
+                }
+            }
+            Fact::Call { .. } | Fact::CallForgotten { .. } | Fact::Ended { .. } => {}
+        }
     }
 
     fn record(&self, used: u64, rest: Option<Rest>) -> SessionRecord {
@@ -155,6 +172,9 @@ impl Session {
         past.used = to.token_ms;
         (past.instance, past.attempt) = (to.instance.map(Into::into), to.attempt);
         past.promised = Some(Instant::now());
+        if past.unwritten {
+            self.note_change();
+        }
         Ok(())
     }
 
@@ -182,37 +202,7 @@ impl Session {
         }
     }
 
-    /// Fetches from the archive what a process before this one has written, for a peer that has everything up to
-    /// `position`. `None` if there is nothing to fetch; otherwise whether the counting is known to be exact.
-    pub(in crate::starling) fn wake(&self, position: Option<u64>) -> Option<bool> {
-        let record = self.past.lock().as_mut()?.dormant.take()?;
-        let contents = match self.shared.journal.archive() {
-            Some(archive) => archive.contents(self.id()),
-            None => Contents::default(),
-        };
-        let Contents { messages, calls, data } = contents;
-        self.data.restore(data);
-        let exact = record.rest.filter(|rest| {
-            position.is_none_or(|position| position <= rest.sent && rest.first <= position + 1)
-        });
-        let start = position.unwrap_or_else(|| messages.first().map_or(0, |(number, _)| number - 1));
-        self.out.lock().delivery = Some(Box::new(Delivery::restored(start, messages)));
-        if let Some(rest) = exact {
-            self.intake.go_on_from(rest.received);
-        }
-        let mut past = self.past.lock();
-        let Some(past) = past.as_mut() else { return Some(false) };
-        for (id, answer, until_ms) in calls {
-            let at_ms = until_ms.saturating_sub(self.window().span_ms);
-            past.calls.answered(&id, answer.as_deref(), at_ms);
-        }
-        // The counts of an end in order are over once the session goes on.
-        past.unwritten = true;
-        drop(record);
-        Some(exact.is_some())
-    }
-
-    fn window(&self) -> Window {
+    pub(super) fn window(&self) -> Window {
         let options = &self.shared.session_options;
         Window {
             count: options.calls_max,
@@ -252,13 +242,16 @@ impl Session {
         }
     }
 
-    /// Writes down that a call is about to run, or what it gave, and everything before.
+    /// Writes down that a call is about to run, or what it gave, and everything before. Of an answer that is longer
+    /// than a session's may be only that there was one.
     pub(in crate::starling) async fn note_call(
         &self,
         id: RequestId,
-        answer: Option<Vec<u8>>,
+        answer: Option<Arc<[u8]>>,
     ) -> Result<(), NotKept> {
         let until_ms = self.shared.clock.now_ms() + self.window().span_ms;
+        let answer = answer.filter(|answer| answer.len() <= ANSWER_BYTES_MAX.min(self.window().bytes));
+        self.note_change();
         self.shared.journal.write(self.note(Fact::Call { id, answer, until_ms })).await
     }
 }

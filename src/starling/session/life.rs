@@ -27,21 +27,25 @@ struct Greeting {
 
 impl Session {
     /// Links a socket. What the peer has missed is sent before anything else can be; a socket that had the session
-    /// until now is closed.
+    /// until now is closed. `None` if the session has ended meanwhile.
     pub(in crate::starling) fn attach(
         self: &Arc<Self>,
         link: &Arc<Link>,
         recovery: Option<&Recovery>,
-    ) -> Turn {
+    ) -> Option<Turn> {
         let mut out = self.out.lock();
+        // Whoever ends it takes the same lock, before or behind this.
+        if out.over || self.leaving.load(Ordering::SeqCst) {
+            return None;
+        }
         out.forget_taken(self.dialect);
         let old = out.link.replace(Arc::clone(link));
-        out.taken = 0;
         if std::mem::take(&mut out.away) {
             self.shared.metrics.sessions.disconnected.dec();
         }
         let (turn, received) = self.intake.take_over();
-        if out.delivery.is_some() && !self.dialect.extensions {
+        if let (Some(delivery), false) = (&out.delivery, self.dialect.extensions) {
+            out.marked_from = delivery.first() - 1;
             link.mark_from_now();
         }
         let plan = recovery.map(|recovery| (recovery, self.plan(&mut out, recovery, received)));
@@ -63,7 +67,7 @@ impl Session {
         }
         self.promise_is_kept();
         self.told(greeting);
-        turn
+        Some(turn)
     }
 
     /// From which number on messages are sent again, and what the peer is told about it.
@@ -71,8 +75,9 @@ impl Session {
         let mut greeting = Greeting { refusal: recovery.refusal, ..Greeting::default() };
         let Some(delivery) = out.delivery.as_mut().filter(|_| recovery.resumed) else { return (0, greeting) };
         let first = delivery.first() - 1;
-        let from = recovery.position.unwrap_or(first);
-        // Who counts nothing cannot be told of a gap: whoever sent what did not fit was.
+        // Who counts nothing has no position to go by.
+        let from = recovery.position.filter(|_| self.dialect.extensions).unwrap_or(first);
+        // Nor can it be told of a gap: whoever sent what did not fit was.
         let whole = !self.dialect.extensions || delivery.is_whole_after(from);
         let whole = whole && recovery.refusal.is_none();
         if !whole {
@@ -152,13 +157,14 @@ impl Session {
     pub(in crate::starling) fn wait_for_return(self: &Arc<Self>) -> bool {
         let shared = &self.shared;
         let waiting = &shared.metrics.sessions.disconnected;
+        let mut out = self.out.lock();
+        if out.link.is_some() || out.over || out.away {
+            return true;
+        }
         if waiting.get() >= shared.session_options.disconnected_max as i64 {
             return false;
         }
-        let mut out = self.out.lock();
-        if out.link.is_some() || self.has_ended() || std::mem::replace(&mut out.away, true) {
-            return true;
-        }
+        out.away = true;
         out.absences = out.absences.wrapping_add(1);
         waiting.inc();
         shared.absences.begin(self.id, out.absences);
@@ -167,10 +173,7 @@ impl Session {
 
     /// Nobody came back since this absence began: the session is over.
     pub(in crate::starling) fn give_up_waiting(self: &Arc<Self>, absence: u32) {
-        let out = self.out.lock();
-        let away = out.link.is_none() && out.absences == absence;
-        drop(out);
-        if away {
+        if self.out.lock().absences == absence {
             self.end(Ended::TimedOut);
         }
     }
@@ -187,11 +190,25 @@ impl Session {
         }
     }
 
-    /// The session ends with its socket, or now if it has none.
+    /// The session ends with its socket, or now if it has none. Its tokens are void from now on.
     pub(super) fn leave(&self, code: CloseCode, reason: &'static str) {
-        self.leaving.store(true, Ordering::SeqCst);
+        self.void();
         self.close_link(code, reason);
         self.end_if_away();
+    }
+
+    /// Nobody comes back to it, also in the next process.
+    pub(super) fn void(&self) {
+        if !self.leaving.swap(true, Ordering::SeqCst) && self.is_kept() {
+            self.note_end();
+        }
+    }
+
+    fn note_end(&self) {
+        let shared = &self.shared;
+        let until_ms = shared.clock.now_ms() + shared.tokens.lifetime_ms();
+        let revoked_until_ms = self.is_revoked().then_some(until_ms);
+        shared.journal.note(self.note(Fact::Ended { revoked_until_ms }));
     }
 
     pub(super) fn end_if_away(&self) {
@@ -202,28 +219,33 @@ impl Session {
         }
     }
 
-    /// The session is over: nothing is owed to anybody any more.
+    /// The session is over: nothing is owed to anybody any more. For whoever gives up waiting it only is if nobody
+    /// has come back in this moment.
     pub(in crate::starling) fn end(self: &Arc<Self>, reason: Ended) {
-        if self.ended.swap(true, Ordering::SeqCst) {
+        let mut out = self.out.lock();
+        let back = out.link.is_some() && matches!(reason, Ended::TimedOut | Ended::Crowded | Ended::Left);
+        if back || std::mem::replace(&mut out.over, true) {
             return;
         }
+        self.ended.store(true, Ordering::SeqCst);
+        let (link, away) = (out.link.take(), std::mem::take(&mut out.away));
+        out.delivery = None;
+        drop(out);
         let shared = &self.shared;
+        if away {
+            shared.metrics.sessions.disconnected.dec();
+        }
+        if let Some(link) = link {
+            link.close(CloseCode::Normal, "the session is over");
+        }
+        *self.past.lock() = None;
         shared.table.write().remove(self.id);
         if let Some(token) = self.ended_token.get() {
             token.cancel();
         }
         self.pending.clear();
-        *self.past.lock() = None;
-        let mut out = self.out.lock();
-        out.delivery = None;
-        if std::mem::take(&mut out.away) {
-            shared.metrics.sessions.disconnected.dec();
-        }
-        drop(out);
-        if self.is_kept() {
-            let lifetime_ms = shared.tokens.lifetime_ms();
-            let revoked_until_ms = self.is_revoked().then(|| shared.clock.now_ms() + lifetime_ms);
-            shared.journal.note(self.note(Fact::Ended { revoked_until_ms }));
+        if self.is_kept() && !self.leaving.load(Ordering::SeqCst) {
+            self.note_end();
         }
         emit(shared, &self.starling(), &SessionEvent::Closed { reason });
     }
@@ -231,6 +253,6 @@ impl Session {
     /// Whether its tokens were declared void.
     pub(in crate::starling) fn is_revoked(&self) -> bool {
         // A session that the application has closed is not to be had again by a token either.
-        self.revoked.load(Ordering::SeqCst) || self.leaving.load(Ordering::SeqCst)
+        self.leaving.load(Ordering::SeqCst)
     }
 }

@@ -1,7 +1,8 @@
 //! A session: what a peer is to the server, behind whichever socket it has.
 //!
 //! `out` is what it sends, with `delivery` for what may have to be sent again; `intake` counts what comes;
-//! `calls` remembers requests; `life` is how it gets a socket, loses it, and ends; `kept` is what is written down.
+//! `calls` remembers requests; `life` is how it gets a socket, loses it, and ends; `kept` is what is written down, and `wake` how it is
+//! fetched again.
 
 mod calls;
 mod delivery;
@@ -10,6 +11,7 @@ mod kept;
 mod life;
 mod options;
 mod out;
+mod wake;
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,11 +57,12 @@ pub struct Session {
     data: SessionData,
     /// A token was given out: the peer can come back.
     resumable: AtomicBool,
+    /// What it keeps is still in the archive.
+    data_dormant: AtomicBool,
     /// The journal knows that there is something to ask for.
     changed: AtomicBool,
     /// It ends with its connection, whatever tokens there are.
     leaving: AtomicBool,
-    revoked: AtomicBool,
     ended: AtomicBool,
     ended_token: OnceLock<CancellationToken>,
     pub(super) shared: Arc<Shared>,
@@ -85,6 +88,11 @@ impl Load {
             self.remove(bytes);
         }
         fits
+    }
+
+    /// Whether nothing is unanswered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.load(Ordering::Relaxed) < ONE_REQUEST
     }
 
     pub(super) fn remove(&self, bytes: usize) {
@@ -117,9 +125,9 @@ impl Session {
             extensions: Extensions::default(),
             data: SessionData::new(shared.session_options.data_bytes_max.0),
             resumable: AtomicBool::new(false),
+            data_dormant: AtomicBool::new(false),
             changed: AtomicBool::new(false),
             leaving: AtomicBool::new(false),
-            revoked: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             ended_token: OnceLock::new(),
             shared: Arc::clone(shared),
@@ -223,8 +231,7 @@ impl Peer for Session {
     }
 
     fn revoke(&self) {
-        self.revoked.store(true, Ordering::SeqCst);
-        self.leaving.store(true, Ordering::SeqCst);
+        self.void();
         self.end_if_away();
     }
 
@@ -237,11 +244,16 @@ impl Peer for Session {
     }
 
     fn data(&self) -> &SessionData {
+        self.wake_data();
         &self.data
     }
 
     fn data_changed(&self) {
         self.note_change();
+    }
+
+    fn is_kept(&self) -> bool {
+        Session::is_kept(self)
     }
 
     fn saved(&self) -> BoxFuture<bool> {

@@ -44,8 +44,12 @@ pub(in crate::starling) struct Out {
     pub(super) sent: u64,
     /// What the peer may not have, once it can come back.
     pub(super) delivery: Option<Box<Delivery>>,
-    /// Messages of this link that are known to be written.
-    pub(super) taken: u64,
+    /// The number before the first message that is counted as written on this link.
+    pub(super) marked_from: u64,
+    /// The session is over: no link is taken any more.
+    pub(super) over: bool,
+    /// It is of a process before this one, and the place of its peer is not known yet.
+    pub(super) dormant: bool,
     /// The session is counted among those that wait for their peer.
     pub(super) away: bool,
     /// How often the peer has left: tells one absence from the next.
@@ -89,6 +93,9 @@ impl Out {
         send: impl FnOnce(&Link) -> Result<(), Unsent>,
     ) -> Result<bool, SendError> {
         self.forget_taken(dialect);
+        if self.dormant && self.delivery.is_none() {
+            self.delivery = Some(Box::new(Delivery::after(0)));
+        }
         let Self { link, delivery, .. } = self;
         let sent = link.as_ref().map_or(Err(Unsent::Closed), |link| send(link));
         let Some(delivery) = delivery else {
@@ -108,9 +115,7 @@ impl Out {
     /// A peer that acknowledges nothing has what its socket has taken, as far as anybody can know.
     pub(super) fn forget_taken(&mut self, dialect: Dialect) {
         if let (false, Some(link), Some(delivery)) = (dialect.extensions, &self.link, &mut self.delivery) {
-            let marked = link.marked_written();
-            delivery.taken(marked.saturating_sub(self.taken) as usize);
-            self.taken = marked;
+            delivery.acknowledge(self.marked_from + link.marked_written());
         }
     }
 

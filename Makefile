@@ -4,7 +4,7 @@
 TEST := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo "nextest run" || echo test)
 NPM := client-js/node_modules/.package-lock.json
 
-.PHONY: test check fmt clippy docs test-rust test-client test-redis client fuzz bench soak
+.PHONY: test check fmt clippy docs test-rust test-client test-redis client fuzz bench soak storm
 
 test: test-rust test-client test-redis
 
@@ -44,9 +44,16 @@ test-redis:
 	cargo build
 	tests/redis/run.sh
 
-# More of what chance decides: a thousand kills and power cuts.
-soak:
+# More of what chance decides: a thousand kills and power cuts, ten thousand lives of clients over a bad cable.
+soak: $(NPM)
 	HELIOS_RUNS=1000 cargo test --features testing --test properties
+	cargo build
+	cd client-js && HELIOS_RUNS=10000 node --test --test-timeout=3600000 test/simulation.test.js
+
+# Ten thousand sessions cut off at once and resumed (goal P6). Needs as many file descriptors.
+storm:
+	ulimit -n 65536 2>/dev/null || ulimit -n "$$(ulimit -H -n)"; \
+	  HELIOS_STORM=$${HELIOS_STORM:-10000} cargo test --release --features testing --test properties storm -- --nocapture
 
 $(NPM): client-js/package.json client-js/package-lock.json
 	cd client-js && npm ci

@@ -49,7 +49,8 @@ export class Connection {
     if (this.attempt) return this.attempt.promise;
     const { promise } = (this.attempt = attempt());
     this.setState('connecting');
-    this.open();
+    // A listener may have disconnected.
+    if (this.attempt?.promise === promise) this.open();
     return promise;
   }
 
@@ -86,9 +87,12 @@ export class Connection {
       this.release()?.close();
       this.lost(1006, `no connection within ${this.options.connectTimeout}ms`);
     }, this.options.connectTimeout);
+    const { timer } = this;
     let socket;
     try {
       const { url, protocols } = this.handlers.opening();
+      // A listener may have disconnected.
+      if (this.state !== 'connecting' || this.timer !== timer) return clearTimeout(timer);
       socket = new this.options.WebSocket(url, protocols);
     } catch (error) {
       clearTimeout(this.timer);
@@ -109,13 +113,19 @@ export class Connection {
 
   /** The socket is of use from now on. */
   ready() {
+    if (this.state !== 'connecting' || !this.socket) return;
     clearTimeout(this.timer);
     this.openedAt = Date.now();
     this.advisedDelay = null;
-    this.setState('connected');
-    this.handlers.ready();
-    this.attempt?.resolve();
+    const { socket, attempt } = this;
     this.attempt = null;
+    this.state = 'connected';
+    // What has waited goes first, whatever listeners send.
+    this.handlers.ready();
+    // One of them may have disconnected.
+    if (this.socket === socket) this.handlers.state('connected');
+    if (this.socket === socket) attempt?.resolve();
+    else attempt?.reject(new ConnectionError('disconnected by this side'));
   }
 
   /** Tries at once instead of waiting for the next attempt. */

@@ -1,4 +1,6 @@
 // The client for browsers, and the common part for Node (see node.js).
+import { json } from './codec-json.js';
+import { msgpack } from './codec-msgpack.js';
 import { Session } from './session.js';
 import { Starling as Core } from './starling.js';
 import { watchWaking } from './wake.js';
@@ -10,6 +12,8 @@ export { CancelledError, ConnectionError, ProtocolError, RequestError, StarlingE
 /** A connection to a Helios server that keeps itself alive, and a session that outlives it. See {@link Core}. */
 export class Starling extends Core {
   static Session = Session;
+
+  static codecs = { json, msgpack };
 
   /** Stops looking for a machine that wakes up. @type {(() => void) | null} */
   unwatch = null;
@@ -27,6 +31,14 @@ export class Starling extends Core {
     this.unwatch?.();
     this.unwatch = null;
     super.disconnect(code, reason);
+  }
+
+  /** @param {import('./starling.js').Events['disconnected']} event */
+  closed(event) {
+    super.closed(event);
+    if (event.retryInMs !== null || this.state !== 'disconnected') return;
+    this.unwatch?.();
+    this.unwatch = null;
   }
 
   /**

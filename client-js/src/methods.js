@@ -7,7 +7,7 @@ import { isMethod, isReserved } from './topics.js';
  * @typedef {object} CallContext
  * @property {string} requestId
  * @property {string} method
- * @property {AbortSignal} signal aborted when the connection is lost
+ * @property {AbortSignal} signal aborted when nobody waits for the answer any more: the session is lost
  * @property {(topic: string, data?: unknown) => void} notify tells the caller something that belongs to the call
  * @property {(percent: number, status?: string, details?: unknown) => void} progress
  */

@@ -88,6 +88,8 @@ class Pending {
     this.again = null;
     /** What was or will be sent. @type {any} */
     this.message = null;
+    /** As it was sent. @type {any} */
+    this.frame = null;
     /** @type {(error: Error | null, data?: unknown) => void} */
     this.settle = () => {};
     /** @type {Promise<any>} */

@@ -8,7 +8,7 @@ import { newId } from './message.js';
  * What the server says about it in `hello`.
  * @typedef {{ recovered: boolean, replayed: number, position: number, received: number | null, restarted: boolean, reason?: string }} Recovery
  *
- * @typedef {{ message: any, id?: string }} Sent
+ * @typedef {{ message: any, frame: any, id?: string, again?: boolean }} Sent
  */
 
 /** Topics of the connection itself: not numbered, never sent again. */
@@ -44,7 +44,7 @@ export class Session {
     /** The number of the last message that came. */
     this.count = 0;
     /** Every message up to this one has come in this page. */
-    this.seen = this.kept?.position ?? 0;
+    this.seen = (starling.options.extensions && this.kept?.position) || 0;
     /** Every message up to this one was handled. */
     this.position = this.seen;
     this.acked = this.seen;
@@ -57,6 +57,8 @@ export class Session {
     /** The number of the last message that we sent. */
     this.sent = 0;
     this.recovering = false;
+    /** Tokens that were asked for in vain, one after the other. */
+    this.failures = 0;
     /** The id of the session. @type {string | null} */
     this.id = this.kept?.session ?? null;
     /** @type {Promise<void> | null} */
@@ -109,22 +111,39 @@ export class Session {
   recovered() {
     if (!this.recovering || this.starling.options.extensions) return;
     this.recovering = false;
-    this.starling.events.emit('recovered', { session: null, same: true, recovered: true, replayed: null, reason: null, restarted: false });
+    this.tellRecovered({ same: true, recovered: true, replayed: null });
   }
 
   /** A connection begins without a token: whatever was sent before belongs to no session any more. */
   anew() {
     const lost = this.unconfirmed.splice(0);
     this.sent = 0;
+    const had = this.id;
+    this.id = null;
+    this.skipTo(0);
+    for (const request of [...this.starling.requests.pending.values()]) {
+      if (!request.sent) continue;
+      if (request.options.idempotent && request.again) request.again();
+      else request.settle(new ConnectionError('the session was lost before the answer'));
+    }
+    if (had) this.tellRecovered({ reason: 'expired' });
     this.tellOf(lost.map(({ message }) => message));
+  }
+
+  /** @param {object} event what is not as in a session that is lost */
+  tellRecovered(event) {
+    this.starling.events.emit('recovered', { session: null, same: false, recovered: false, replayed: 0, reason: null, restarted: false, ...event });
   }
 
   /**
    * The server has said which session this is.
    * @param {string | null} id
-   * @param {Recovery} [recovery]
+   * @param {Recovery} [said]
    */
-  greeted(id, recovery) {
+  greeted(id, said) {
+    // A server that has not heard our token in time, or does not know what to do with it.
+    const unheard = { recovered: false, replayed: 0, position: 0, received: null, restarted: false, reason: 'unheard' };
+    const recovery = said ?? (this.recovering ? unheard : undefined);
     const same = Boolean(id && this.kept?.session === id);
     this.recovering = false;
     this.id = id;
@@ -140,7 +159,7 @@ export class Session {
     if (!recovery) return;
     const lost = this.sendAgain(recovery, same);
     const { recovered, replayed, reason = null, restarted } = recovery;
-    this.starling.events.emit('recovered', { session: id, same, recovered, replayed, reason, restarted });
+    this.tellRecovered({ session: id, same, recovered, replayed, reason, restarted });
     this.tellOf(lost);
   }
 
@@ -166,26 +185,31 @@ export class Session {
    * @param {boolean} same
    * @returns {any[]} messages of which nobody knows whether they have come
    */
-  sendAgain({ recovered, received }, same) {
+  sendAgain({ recovered, received, restarted }, same) {
     const known = same && received !== null;
     if (known) this.confirmed(received);
     const again = this.unconfirmed.splice(0);
     this.sent = known ? received : 0;
     const lost = [];
     const { pending } = this.starling.requests;
-    for (const { message, id } of again) {
+    for (const { message, frame, id } of again) {
       // A request is looked at below; one that was given up is not sent again.
-      if (known && (!id || pending.has(id))) this.starling.put(message);
+      if (known && (!id || pending.has(id))) this.starling.put(message, frame);
       else if (!id) lost.push(message);
     }
-    if (known && recovered) return lost;
+    // Whatever the server is at work on goes on, unless it is another process.
+    if (known && recovered && !restarted) return lost;
     const sent = new Set(known ? again.map(({ id }) => id) : []);
     for (const [id, request] of [...pending]) {
       if (!request.sent || sent.has(id)) continue;
       // The server knows requests of the session by their id, and runs none of them twice: those that came when it
       // had given out a token, and are not for another peer.
-      if ((same && request.known) || request.options.idempotent) this.starling.put(request.message);
-      else request.settle(new ConnectionError('the session was lost before the answer'));
+      if ((same && request.known) || request.options.idempotent) {
+        this.starling.put(request.message, request.frame);
+        // Its answer may be on the way already, and says nothing of what is sent here.
+        const last = this.unconfirmed.at(-1);
+        if (last) last.again = true;
+      } else request.settle(new ConnectionError('the session was lost before the answer'));
     }
     return lost;
   }
@@ -194,6 +218,11 @@ export class Session {
     clearTimeout(this.ackTimer);
     clearTimeout(this.refreshTimer);
     this.ackTimer = null;
+    if (this.starling.options.extensions) return;
+    // Such a server answers nothing that was asked before.
+    const error = new ConnectionError('the connection was lost');
+    this.starling.requests.fail(error, ({ message }) => message?.method === 'starling:state');
+    this.refreshing = null;
   }
 
   // Messages
@@ -201,13 +230,14 @@ export class Session {
   /**
    * A message goes out.
    * @param {any} message
+   * @param {any} frame as it is sent
    */
-  countOut(message) {
+  countOut(message, frame) {
     // Only a server with our extensions counts.
     if (isAbout(message) || !this.starling.options.extensions) return;
     this.sent += 1;
     if (this.unconfirmed.length >= UNCONFIRMED_MAX) this.unconfirmed.shift();
-    this.unconfirmed.push({ message, id: message.type === 'request' ? message.id : undefined });
+    this.unconfirmed.push({ message, frame, id: message.type === 'request' ? message.id : undefined });
   }
 
   /**
@@ -225,11 +255,12 @@ export class Session {
    * @returns {number | null} its number; null if it is about the connection; 0 if it came before
    */
   countIn(message) {
-    if (isAbout(message)) return null;
+    // Only a server with our extensions counts.
+    if (isAbout(message) || !this.starling.options.extensions) return null;
     this.count += 1;
     // An answer says that its request has come, and all that was sent before.
     if (message.type === 'response') {
-      const at = this.unconfirmed.findIndex(({ id }) => id === message.id);
+      const at = this.unconfirmed.findIndex(({ id, again }) => id === message.id && !again);
       if (at >= 0) this.unconfirmed.splice(0, at + 1);
     }
     if (this.count <= this.seen) return 0;
@@ -273,8 +304,10 @@ export class Session {
   async ask() {
     clearTimeout(this.refreshTimer);
     const { recovering } = this;
+    this.failures += 1;
     const { token, expiresIn } = await this.starling.request('starling:state', null, { queue: 'fail', idempotent: true });
     if (recovering && this.recovering) this.notRecovered();
+    this.failures = 0;
     const life = expiresIn * 1000;
     const { random } = this.starling.options;
     // At 80 % of its life, and not all clients at the same moment.
@@ -291,15 +324,17 @@ export class Session {
    */
   schedule(now = false) {
     clearTimeout(this.refreshTimer);
+    if (this.starling.state !== 'connected') return;
     const wait = now ? 0 : (this.kept?.refreshAt ?? 0) - Date.now();
     const ask = () => {
       if (this.starling.state !== 'connected') return;
       if (/** @type {any} */ (globalThis).document?.hidden) return;
       this.refresh().catch((error) => {
         // A server without sessions, or a connection that is gone: the next connection asks again.
-        if (!(error instanceof StarlingError && ['METHOD_NOT_FOUND', 'CONNECTION_LOST', 'REQUEST_CANCELLED'].includes(error.code))) {
-          this.starling.events.emit('error', error);
-        }
+        if (error instanceof StarlingError && ['METHOD_NOT_FOUND', 'CONNECTION_LOST', 'REQUEST_CANCELLED'].includes(error.code)) return;
+        this.starling.events.emit('error', error);
+        if (this.starling.state !== 'connected') return;
+        this.refreshTimer = setTimeout(() => this.schedule(true), Math.min(60_000, 500 * 2 ** this.failures));
       });
     };
     if (wait <= 0) ask();
@@ -311,7 +346,7 @@ export class Session {
     this.recovering = false;
     const error = new ConnectionError('the session was lost before the answer');
     this.starling.requests.fail(error, (pending) => pending.sent && pending.via !== this.starling.connection.socket);
-    this.starling.events.emit('recovered', { session: null, same: false, recovered: false, replayed: null, reason: null, restarted: false });
+    this.tellRecovered({ replayed: null });
   }
 
   /** Forgets the session: the next connection begins a new one. */

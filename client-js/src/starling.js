@@ -1,5 +1,4 @@
 import { json } from './codec-json.js';
-import { msgpack } from './codec-msgpack.js';
 import { Connection } from './connection.js';
 import { Emitter, guarded } from './emitter.js';
 import { CancelledError, ConnectionError, ProtocolError, StarlingError } from './errors.js';
@@ -36,7 +35,9 @@ export class Starling {
    */
   constructor(url, options = {}) {
     this.options = withDefaults(options);
-    this.codec = this.options.codec === 'msgpack' ? msgpack : json;
+    const { Session, codecs } = /** @type {typeof Starling} */ (new.target);
+    this.codec = codecs[this.options.codec];
+    if (!this.codec) throw new TypeError(`options.codec: this bundle has no ${this.options.codec}`);
     this.connection = new Connection(url, this.options, {
       opening: () => this.opening(),
       opened: () => this.opened(),
@@ -52,7 +53,7 @@ export class Starling {
     this.requests = new Requests();
     this.methods = new Methods();
     this.topics = new Topics();
-    /** Messages that wait for a connection. @type {{ send: () => void }[]} */
+    /** Messages that wait for a connection. @type {{ send: () => void, keep?: boolean }[]} */
     this.waiting = [];
     /** Aborted when nobody waits for answers of ours any more: the socket is lost, and with it the session. */
     this.life = new AbortController();
@@ -61,13 +62,15 @@ export class Starling {
     this.heard = 0;
     /** @type {any} */
     this.heartbeat = null;
-    const { Session } = /** @type {typeof Starling} */ (new.target);
     /** The session behind the connections; null without one. @type {import('./session.js').Session | null} */
     this.session = this.options.session && Session ? new Session(this) : null;
   }
 
   /** The part that keeps sessions; the core bundle has none. @type {typeof import('./session.js').Session | null} */
   static Session = null;
+
+  /** The ways to write messages; the core bundle has one. @type {Record<string, typeof json | typeof import('./codec-msgpack.js').msgpack>} */
+  static codecs = { json };
 
   /** `disconnected`, `connecting` or `connected`. */
   get state() {
@@ -89,7 +92,7 @@ export class Starling {
    * @param {string} [reason]
    */
   disconnect(code = 1000, reason = 'Connection closed') {
-    this.waiting = [];
+    this.waiting = this.waiting.filter(({ keep }) => keep);
     this.requests.fail(new CancelledError('The connection was closed by this side'));
     this.connection.disconnect(code, reason);
   }
@@ -114,8 +117,11 @@ export class Starling {
     const send = () => {
       if (!this.requests.pending.has(id)) return;
       try {
-        this.transmit(message);
+        const frame = this.encoded(message);
+        if (this.state !== 'connected') throw new ConnectionError('there is no connection');
+        this.put(message, frame);
         pending.sent = true;
+        pending.frame = frame;
         pending.via = this.connection.socket;
         pending.known = Boolean(this.session?.token && !peer);
       } catch (error) {
@@ -143,9 +149,7 @@ export class Starling {
     if (!isTopic(topic)) throw new TypeError(`"${topic}" is not a topic name`);
     const { peer, queue = this.options.queue } = options;
     this.checkRoom(queue);
-    const send = () => this.transmit({ type: 'notification', id: null, topic, data, ...(peer ? { peer } : {}) });
-    if (this.state === 'connected') send();
-    else this.waiting.push({ send: () => guarded(send) });
+    this.transmitOrWait({ type: 'notification', id: null, topic, data, ...(peer ? { peer } : {}) });
   }
 
   /**
@@ -189,6 +193,10 @@ export class Starling {
    */
   send(data) {
     if (this.state !== 'connected') throw new ConnectionError('there is no connection');
+    this.checkSize(data);
+    const bytes = data instanceof Uint8Array ? new Uint8Array(data).buffer : data;
+    // What looks like a message to us does so to the server, which counts it.
+    if (!('foreign' in this.codec.decode(bytes))) this.session?.countOut({ type: 'raw' }, data);
     this.connection.send(data);
     this.events.emit('frame', { direction: 'out', data });
   }
@@ -218,14 +226,37 @@ export class Starling {
     pending.promise.then(forget, forget);
   }
 
-  /** @param {import('./message.js').Message} message */
-  transmit(message) {
-    const frame = this.codec.encode(message);
+  /** @param {string | ArrayBuffer | Uint8Array} frame */
+  checkSize(frame) {
     const bytes = typeof frame === 'string' ? frame.length : frame.byteLength;
     const limit = this.hello?.limits?.messageBytes ?? 1048563;
     if (bytes > limit) throw new StarlingError('PROTOCOL_VIOLATION', `the message has ${bytes} bytes, more than the ${limit} that the server takes`);
+  }
+
+  /** @param {import('./message.js').Message} message */
+  encoded(message) {
+    const frame = this.codec.encode(message);
+    this.checkSize(frame);
+    return frame;
+  }
+
+  /**
+   * Sends a message now or with the next connection, as it is now: what cannot be written is told at once.
+   * @param {import('./message.js').Message} message
+   * @param {AbortSignal} [signal] tells that nobody waits for it any more
+   */
+  transmitOrWait(message, signal) {
+    const frame = this.encoded(message);
+    if (this.state === 'connected') return this.put(message, frame);
+    const send = () => signal?.aborted || this.put(message, frame);
+    // Answers are owed to the session, also over a `disconnect()`.
+    this.waiting.push({ send: () => void send(), keep: message.type === 'response' });
+  }
+
+  /** @param {import('./message.js').Message} message */
+  transmit(message) {
     if (this.state !== 'connected') throw new ConnectionError('there is no connection');
-    this.put(message, frame);
+    this.put(message, this.encoded(message));
   }
 
   /**
@@ -234,7 +265,7 @@ export class Starling {
    * @param {string | Uint8Array} [frame]
    */
   put(message, frame = this.codec.encode(message)) {
-    this.session?.countOut(message);
+    this.session?.countOut(message, frame);
     this.connection.send(frame);
     this.events.emit('frame', { direction: 'out', data: frame });
   }
@@ -256,12 +287,12 @@ export class Starling {
   }
 
   ready() {
-    if (!this.options.extensions) {
-      this.events.emit('connected', { session: null });
-      this.session?.schedule(true);
-    }
+    const { socket } = this.connection;
     for (const { send } of this.waiting.splice(0)) send();
     this.watch();
+    if (this.options.extensions) return;
+    this.events.emit('connected', { session: null });
+    if (this.connection.socket === socket) this.session?.schedule(true);
   }
 
   /** @param {Events['disconnected']} event */
@@ -270,10 +301,10 @@ export class Starling {
     this.session?.closed();
     this.hello = null;
     const given = event.retryInMs === null;
-    if (given) this.waiting = [];
+    if (given) this.waiting = this.waiting.filter(({ keep }) => keep);
     // What has left may or may not have been done; what waits still may be. A session knows more when it is back.
     const kept = !given && this.session?.token;
-    if (!kept) this.life.abort();
+    if (!this.session?.token) this.life.abort();
     this.requests.fail(event.error, (pending) => given || (!kept && pending.sent));
     this.events.emit('disconnected', event);
   }
@@ -281,12 +312,14 @@ export class Starling {
   /** Asks for a sign of life after a long silence: a lost network closes nothing by itself. */
   watch() {
     const every = this.options.heartbeat;
+    clearTimeout(this.heartbeat);
     if (!every) return;
+    const { socket } = this.connection;
     const silent = Date.now() - this.heard;
     this.heartbeat = setTimeout(async () => {
       const since = this.heard;
       if (Date.now() - since >= every && (await this.probe())) return;
-      if (this.state === 'connected') this.watch();
+      if (this.state === 'connected' && this.connection.socket === socket) this.watch();
     }, Math.max(1, every - silent));
   }
 
@@ -310,6 +343,9 @@ export class Starling {
       for (const handler of this.foreign[decoded.foreign]) guarded(() => handler(decoded.value));
     } else if ('violation' in decoded) {
       const details = { violations: [decoded.violation] };
+      // It has a number like any other.
+      const number = this.session?.countIn({ type: 'violation' });
+      if (number) this.session?.done(number, this.session.epoch);
       this.events.emit('error', new ProtocolError('PROTOCOL_VIOLATION', decoded.violation, details));
       // A listener may have disconnected.
       if (this.state !== 'connected') return;
@@ -386,22 +422,23 @@ export class Starling {
   /** @param {any} hello */
   greeted(hello) {
     this.hello = hello;
-    this.events.emit('hello', hello);
     const session = hello?.session ?? null;
+    // Any listener may disconnect: then the rest is not to happen.
+    const { socket } = this.connection;
+    const gone = () => this.connection.socket !== socket;
+    this.events.emit('hello', hello);
     // First what was sent before, then what has waited.
-    this.session?.greeted(session, hello?.recovery);
-    if (this.state !== 'connected') this.connection.ready();
-    this.events.emit('connected', { session });
-    this.session?.schedule();
+    if (!gone()) this.session?.greeted(session, hello?.recovery);
+    if (!gone()) this.connection.ready();
+    if (!gone()) this.events.emit('connected', { session });
+    if (!gone()) this.session?.schedule();
   }
 
   /** @param {import('./message.js').Request} request */
   async answer(request) {
     const { signal } = this.life;
     const send = (/** @type {import('./message.js').Message} */ message) => {
-      if (signal.aborted) return;
-      if (this.state === 'connected') this.transmit(message);
-      else this.waiting.push({ send: () => guarded(() => this.transmit(message)) });
+      if (!signal.aborted) this.transmitOrWait(message, signal);
     };
     const report = (/** @type {unknown} */ cause) => {
       const error = new StarlingError('METHOD_ERROR', `the method ${request.method} failed`, cause);

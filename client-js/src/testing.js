@@ -43,7 +43,7 @@ export class FakeServer {
        * @param {string[]} protocols
        */
       constructor(url, protocols) {
-        super(server, protocols);
+        super(server, url, protocols);
       }
     };
     this.method('starling:state', (_, { session }) => ({ token: `token-of-${session}`, expiresIn: 3600, state: {} }));
@@ -70,13 +70,14 @@ export class FakeServer {
   }
 
   /**
-   * Calls a method of the only client.
+   * Calls a method of the client that came last.
    * @param {string} method
    * @param {unknown} [payload]
    * @returns {Promise<any>}
    */
   request(method, payload) {
-    const [session] = this.sessions.values();
+    const session = [...this.sessions.values()].filter(({ socket }) => socket).at(-1);
+    if (!session) return Promise.reject(new Error('no client is connected'));
     const id = newId();
     return new Promise((resolve, reject) => {
       session.asked.set(id, (/** @type {any} */ { data, error }) => (error ? reject(Object.assign(new Error(error.message), error)) : resolve(data)));
@@ -89,9 +90,10 @@ export class FakeServer {
     for (const socket of [...this.sockets]) socket.lose(1006);
   }
 
-  /** Forgets all sessions, as a server does that lost its disk: clients that come back begin anew. */
+  /** Cuts everybody off and forgets all sessions, as a server does that lost its disk: who comes back begins anew. */
   forget() {
     this.sessions.clear();
+    this.cut();
   }
 }
 
@@ -103,6 +105,8 @@ class FakeSession {
     this.socket = null;
     /** All messages so far; the first has number 1. @type {any[]} */
     this.sent = [];
+    /** So many of them went out over some connection. */
+    this.delivered = 0;
     this.received = 0;
     /** Answers by the id of their request. @type {Map<string, any>} */
     this.answers = new Map();
@@ -121,9 +125,12 @@ class FakeSession {
 class FakeSocket {
   /**
    * @param {FakeServer} server
+   * @param {string} url
    * @param {string[]} protocols
    */
-  constructor(server, protocols) {
+  constructor(server, url, protocols) {
+    /** What a client without our extensions shows. */
+    this.recover = new URL(url).searchParams.get('recover');
     this.server = server;
     this.codec = protocols.includes(msgpack.subprotocol) ? msgpack : json;
     this.extensions = protocols.length > 0;
@@ -139,7 +146,7 @@ class FakeSocket {
       this.open = true;
       server.sockets.add(this);
       this.onopen?.({});
-      if (!this.resumes) this.begin();
+      if (!this.resumes) this.begin(this.recover ? { token: this.recover } : undefined);
     });
   }
 
@@ -176,6 +183,7 @@ class FakeSocket {
   deliver(message) {
     const frame = this.codec.encode(message);
     const data = typeof frame === 'string' ? frame : frame.slice().buffer;
+    if (this.session) this.session.delivered = this.session.sent.length;
     queueMicrotask(() => this.open && this.onmessage?.({ data }));
   }
 
@@ -186,8 +194,16 @@ class FakeSocket {
     const session = known ?? new FakeSession();
     this.session = session;
     this.server.sessions.set(session.id, session);
+    const { socket: old } = session;
     session.socket = this;
-    if (!this.extensions) return;
+    old?.lose(4011, 'taken over');
+    if (!this.extensions) {
+      if (known) {
+        session.sent.slice(session.delivered).forEach((message) => this.deliver(message));
+        this.tell('connection:recovered', { timestamp: Date.now(), recoveredFrom: Date.now() });
+      }
+      return;
+    }
     const position = known ? claim.position : 0;
     const missed = session.sent.slice(position);
     const reason = known ? {} : { reason: 'session_ended' };

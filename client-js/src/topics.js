@@ -60,7 +60,8 @@ export class Topics {
     for (const { handler } of fitting) {
       guarded(() => {
         const done = /** @type {any} */ (handler(data, { topic }));
-        if (typeof done?.then === 'function') work.push(done);
+        // What it throws late goes where it would go at once.
+        if (typeof done?.then === 'function') work.push(Promise.resolve(done).catch((error) => guarded(() => { throw error; })));
       });
     }
     return fitting.length ? work : null;

@@ -266,3 +266,98 @@ test('without a session nothing is kept', async () => {
   await lost;
   assert.equal(client.session, null);
 });
+
+test('a listener may disconnect at any moment', async () => {
+  for (const name of ['recovering', 'hello', 'recovered', 'connected', 'state']) {
+    const { client, line } = await wired();
+    const off = client.events.on(name, (event) => {
+      if (name === 'state' && event !== 'connected') return;
+      off();
+      client.disconnect();
+    });
+    line.cut();
+    await until(`it is off by ${name}`, () => client.state === 'disconnected');
+    assert.equal(client.connection.socket, null, name);
+    await client.connect();
+    assert.equal(await client.request('demo:echo', name), name);
+    client.disconnect();
+  }
+});
+
+test('what waited goes before what listeners send', async () => {
+  const client = new Starling(server.url, fast);
+  open.push(client);
+  client.notify('demo:said', 'first');
+  client.events.on('state', (state) => state === 'connected' && client.notify('demo:said', 'second'));
+  client.events.on('connected', () => client.notify('demo:said', 'third'));
+  await client.connect();
+  await until('it is greeted', () => client.hello);
+  assert.deepEqual(await client.request('demo:received', { topic: 'demo:said' }), ['first', 'second', 'third']);
+});
+
+test('what is sent again is what was sent, whatever became of the objects', async () => {
+  const { client, line } = await wired();
+  const state = { x: 1 };
+  line.limits.up = 1;
+  client.notify('demo:said', state);
+  state.x = 2;
+  client.notify('demo:said', state);
+  state.self = state;
+  await client.events.once('recovered');
+  assert.deepEqual(await client.request('demo:received', { topic: 'demo:said' }), [{ x: 1 }, { x: 2 }]);
+});
+
+test('what cannot be written is told to whoever says it, also while there is no connection', async () => {
+  const client = new Starling(server.url, fast);
+  open.push(client);
+  const circle = {};
+  circle.self = circle;
+  assert.throws(() => client.notify('a', circle), TypeError);
+  await client.connect();
+  assert.equal(await client.request('demo:echo', 1), 1);
+});
+
+test('a token that was asked for in vain is asked for again', async () => {
+  const { client } = await wired();
+  const { request } = client;
+  let asked = 0;
+  client.request = async (method, ...rest) => {
+    if (method !== 'starling:state' || (asked += 1) > 1) return request.call(client, method, ...rest);
+    throw Object.assign(new Error('not now'), { code: 'STORE_UNAVAILABLE' });
+  };
+  const token = client.events.once('token');
+  client.session.schedule(true);
+  await token;
+  assert.equal(asked, 2);
+});
+
+test('a server that stops while it works is asked again', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'helios-stop-'));
+  const env = { HELIOS__GATEWAY__DRAIN_TIMEOUT: '100ms' };
+  let target = await startServer(['--data-dir', dir], env);
+  const { client, line } = await wired({}, target.port);
+  const again = client.request('demo:slow', { ms: 1_500, value: 'again' });
+  const interrupted = assert.rejects(client.request('demo:progress', { steps: 20, stepMs: 200 }), { code: 'REQUEST_INTERRUPTED' });
+  await client.request('demo:echo', 1);
+  target.signal('SIGTERM');
+  await target.exited;
+  target = await startServer(['--data-dir', dir], env);
+  line.lead(target.port);
+  assert.equal(await again, 'again');
+  await interrupted;
+  client.disconnect();
+  await target.stop();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+test('without extensions and with a storage nothing is dropped after a reload', async () => {
+  const storage = memory();
+  for (let round = 0; round < 2; round += 1) {
+    const client = new Starling(server.url, { ...fast, extensions: false, storage });
+    const token = client.events.once('token');
+    await client.connect();
+    await token;
+    for (let n = 0; n < 5; n += 1) assert.equal(await client.request('demo:echo', n), n);
+    client.disconnect();
+  }
+});

@@ -87,12 +87,13 @@ impl Running {
 
     /// Stops at once.
     pub async fn stop(self) {
+        // Before the workers end: what they are at work on is not done, and must not look so.
+        self.around.starlings.close_all(CloseCode::Restart, "the server restarts");
+        self.around.starlings.rest().await;
         self.handle.stop(true).await;
         if let Ok(Err(error)) = self.server.await {
             tracing::error!(%error, "the server ended with an error");
         }
-        self.around.starlings.close_all(CloseCode::Restart, "the server restarts");
-        self.around.starlings.rest().await;
         drop(self.port);
         if let Err(error) = self.around.store.close().await {
             tracing::error!(%error, "the store was not closed in order");

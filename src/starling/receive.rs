@@ -25,10 +25,12 @@ impl Ears {
             Decoded::Message(Incoming::Response(response)) => {
                 kinds.response.inc();
                 self.response(&response);
+                self.acknowledge_some();
             }
             Decoded::Message(Incoming::Notification(notification)) => {
                 kinds.notification.inc();
                 self.notification(&notification);
+                self.acknowledge_some();
             }
             Decoded::Message(Incoming::Error(error)) => {
                 kinds.error.inc();
@@ -115,11 +117,10 @@ impl Ears {
         let event =
             TopicEvent { starling: &self.starling, topic: &notification.topic, data: notification.data };
         guarded("topic", || self.session.shared.registry.topics().handle(&event));
-        self.acknowledge_some();
     }
 
     /// Tells a peer that counts how many of its messages have come, now and then: an answer says it too, but
-    /// who only notifies gets none.
+    /// who asks nothing gets none.
     fn acknowledge_some(&self) {
         let dialect = self.session.dialect();
         if dialect.extensions && self.session.is_resumable() {

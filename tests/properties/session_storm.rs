@@ -86,7 +86,8 @@ async fn come_back(mut starling: MockStarling) -> MockStarling {
     starling.cut();
     let resumed = starling.resume().await;
     assert!(resumed.recovered && resumed.same_session, "{resumed:?}");
-    assert_eq!(resumed.replayed, MISSED);
+    // What is still on its way to the session when it is back comes behind what was sent again.
+    assert!(resumed.replayed <= MISSED, "{resumed:?}");
     assert_eq!(starling.request("demo:echo", json!("there")).await.unwrap(), "there");
     for n in 0..MISSED {
         let told = starling.expect_notification("kv:changes").await;
@@ -113,6 +114,7 @@ async fn everybody_is_cut_off_at_once_and_comes_back() {
         somebody.request("kv:set", &json!({"key": "storm:n", "value": n})).await.unwrap();
     }
     drop(somebody);
+    let (waiting, _) = server.memory();
     let storm = Instant::now();
     let back =
         tokio::time::timeout(Duration::from_secs(60), join_all(starlings.into_iter().map(come_back))).await;
@@ -120,8 +122,8 @@ async fn everybody_is_cut_off_at_once_and_comes_back() {
     let took = storm.elapsed();
     let (_, peak) = server.memory();
     println!(
-        "{count} sessions: connected in {connecting:.1?}, back in {took:.2?}; memory {} KiB connected, {peak} KiB at most ({:.2}x)",
-        before,
+        "{count} sessions: connected in {connecting:.1?}, back in {took:.2?}; memory {before} KiB connected, \
+         {waiting} KiB cut off, {peak} KiB at most ({:.2}x)",
         peak as f64 / before as f64
     );
     assert!(took < Duration::from_secs(10), "{took:?}");

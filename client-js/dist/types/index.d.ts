@@ -3,6 +3,18 @@ export { CLOSE_CODES } from "./close-codes.js";
 /** A connection to a Helios server that keeps itself alive, and a session that outlives it. See {@link Core}. */
 export class Starling extends Core {
     static Session: typeof Session;
+    static codecs: {
+        json: {
+            subprotocol: string;
+            encode(message: import("./message.js").Message): string;
+            decode(frame: string | ArrayBuffer): import("./message.js").Decoded;
+        };
+        msgpack: {
+            subprotocol: string;
+            encode(message: import("./message.js").Message): Uint8Array;
+            decode(frame: string | ArrayBuffer): import("./message.js").Decoded;
+        };
+    };
     /** Stops looking for a machine that wakes up. @type {(() => void) | null} */
     unwatch: (() => void) | null;
     /**

@@ -3,7 +3,7 @@
  * @typedef {object} CallContext
  * @property {string} requestId
  * @property {string} method
- * @property {AbortSignal} signal aborted when the connection is lost
+ * @property {AbortSignal} signal aborted when nobody waits for the answer any more: the session is lost
  * @property {(topic: string, data?: unknown) => void} notify tells the caller something that belongs to the call
  * @property {(percent: number, status?: string, details?: unknown) => void} progress
  */
@@ -35,7 +35,7 @@ export type CallContext = {
     requestId: string;
     method: string;
     /**
-     * aborted when the connection is lost
+     * aborted when nobody waits for the answer any more: the session is lost
      */
     signal: AbortSignal;
     /**

@@ -90,6 +90,8 @@ declare class Pending {
     again: (() => void) | null;
     /** What was or will be sent. @type {any} */
     message: any;
+    /** As it was sent. @type {any} */
+    frame: any;
     /** @type {(error: Error | null, data?: unknown) => void} */
     settle: (error: Error | null, data?: unknown) => void;
     /** @type {Promise<any>} */

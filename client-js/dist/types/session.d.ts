@@ -31,6 +31,8 @@ export class Session {
     /** The number of the last message that we sent. */
     sent: number;
     recovering: boolean;
+    /** Tokens that were asked for in vain, one after the other. */
+    failures: number;
     /** The id of the session. @type {string | null} */
     id: string | null;
     /** @type {Promise<void> | null} */
@@ -59,12 +61,14 @@ export class Session {
     recovered(): void;
     /** A connection begins without a token: whatever was sent before belongs to no session any more. */
     anew(): void;
+    /** @param {object} event what is not as in a session that is lost */
+    tellRecovered(event: object): void;
     /**
      * The server has said which session this is.
      * @param {string | null} id
-     * @param {Recovery} [recovery]
+     * @param {Recovery} [said]
      */
-    greeted(id: string | null, recovery?: Recovery): void;
+    greeted(id: string | null, said?: Recovery): void;
     /** @param {any[]} lost */
     tellOf(lost: any[]): void;
     /** @param {number} number */
@@ -76,13 +80,14 @@ export class Session {
      * @param {boolean} same
      * @returns {any[]} messages of which nobody knows whether they have come
      */
-    sendAgain({ recovered, received }: Recovery, same: boolean): any[];
+    sendAgain({ recovered, received, restarted }: Recovery, same: boolean): any[];
     closed(): void;
     /**
      * A message goes out.
      * @param {any} message
+     * @param {any} frame as it is sent
      */
-    countOut(message: any): void;
+    countOut(message: any, frame: any): void;
     /**
      * The server has everything up to a number.
      * @param {number} number
@@ -143,5 +148,7 @@ export type Recovery = {
  */
 export type Sent = {
     message: any;
+    frame: any;
     id?: string;
+    again?: boolean;
 };

@@ -20,6 +20,8 @@
 export class Starling {
     /** The part that keeps sessions; the core bundle has none. @type {typeof import('./session.js').Session | null} */
     static Session: typeof import("./session.js").Session | null;
+    /** The ways to write messages; the core bundle has one. @type {Record<string, typeof json | typeof import('./codec-msgpack.js').msgpack>} */
+    static codecs: Record<string, typeof json | typeof import("./codec-msgpack.js").msgpack>;
     /**
      * @param {string | URL} url where the server is, such as `ws://127.0.0.1:8080/ws`
      * @param {import('./options.js').PartialOptions} [options]
@@ -43,9 +45,10 @@ export class Starling {
     requests: Requests;
     methods: Methods;
     topics: Topics;
-    /** Messages that wait for a connection. @type {{ send: () => void }[]} */
+    /** Messages that wait for a connection. @type {{ send: () => void, keep?: boolean }[]} */
     waiting: {
         send: () => void;
+        keep?: boolean;
     }[];
     /** Aborted when nobody waits for answers of ours any more: the socket is lost, and with it the session. */
     life: AbortController;
@@ -127,6 +130,16 @@ export class Starling {
     }, pending: {
         promise: Promise<any>;
     }): void;
+    /** @param {string | ArrayBuffer | Uint8Array} frame */
+    checkSize(frame: string | ArrayBuffer | Uint8Array): void;
+    /** @param {import('./message.js').Message} message */
+    encoded(message: import("./message.js").Message): string | Uint8Array<ArrayBufferLike>;
+    /**
+     * Sends a message now or with the next connection, as it is now: what cannot be written is told at once.
+     * @param {import('./message.js').Message} message
+     * @param {AbortSignal} [signal] tells that nobody waits for it any more
+     */
+    transmitOrWait(message: import("./message.js").Message, signal?: AbortSignal): void;
     /** @param {import('./message.js').Message} message */
     transmit(message: import("./message.js").Message): void;
     /**
@@ -257,5 +270,6 @@ import { Emitter } from './emitter.js';
 import { Requests } from './requests.js';
 import { Methods } from './methods.js';
 import { Topics } from './topics.js';
+import { json } from './codec-json.js';
 import { ConnectionError } from './errors.js';
 import { StarlingError } from './errors.js';

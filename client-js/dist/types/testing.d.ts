@@ -30,6 +30,8 @@ export class FakeServer {
     /** The class to give to a client. */
     WebSocket: {
         new (url: string, protocols: string[]): {
+            /** What a client without our extensions shows. */
+            recover: string | null;
             server: FakeServer;
             codec: {
                 subprotocol: string;
@@ -91,7 +93,7 @@ export class FakeServer {
      */
     notify(topic: string, data?: unknown): void;
     /**
-     * Calls a method of the only client.
+     * Calls a method of the client that came last.
      * @param {string} method
      * @param {unknown} [payload]
      * @returns {Promise<any>}
@@ -99,7 +101,7 @@ export class FakeServer {
     request(method: string, payload?: unknown): Promise<any>;
     /** Cuts every connection, without a word. */
     cut(): void;
-    /** Forgets all sessions, as a server does that lost its disk: clients that come back begin anew. */
+    /** Cuts everybody off and forgets all sessions, as a server does that lost its disk: who comes back begins anew. */
     forget(): void;
 }
 export type FakeMethod = (payload: any, context: {
@@ -113,6 +115,8 @@ declare class FakeSession {
     socket: FakeSocket | null;
     /** All messages so far; the first has number 1. @type {any[]} */
     sent: any[];
+    /** So many of them went out over some connection. */
+    delivered: number;
     received: number;
     /** Answers by the id of their request. @type {Map<string, any>} */
     answers: Map<string, any>;
@@ -125,9 +129,12 @@ declare class FakeSession {
 declare class FakeSocket {
     /**
      * @param {FakeServer} server
+     * @param {string} url
      * @param {string[]} protocols
      */
-    constructor(server: FakeServer, protocols: string[]);
+    constructor(server: FakeServer, url: string, protocols: string[]);
+    /** What a client without our extensions shows. */
+    recover: string | null;
     server: FakeServer;
     codec: {
         subprotocol: string;

@@ -603,3 +603,186 @@ async fn an_attempt_that_was_slow_to_arrive_does_not_beat_a_later_one() {
     assert_eq!(next(&mut earlier).await.1["recovery"]["reason"], "superseded");
     later.request("demo:echo", &json!(1)).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_store_that_refuses_is_told_and_stops_nobody() {
+    let server = TestServer::start_with(
+        |config| config.store.data_bytes_max = helios::base::ByteSize(200),
+        |builder| builder,
+    );
+    let mut peer = server.peer().await;
+    for _ in 0..3 {
+        let error = failure(peer.request("starling:state", &Value::Null).await.unwrap_err());
+        assert_eq!(error.code, "STORE_UNAVAILABLE");
+        // The session can come back nevertheless, as long as the server lives, so calls are written down first.
+        let error = failure(peer.request("demo:progress", &Value::Null).await.unwrap_err());
+        assert_eq!(error.code, "STORE_UNAVAILABLE");
+        assert_eq!(peer.request("demo:echo", &json!(1)).await.unwrap(), 1);
+    }
+    drop(peer);
+    let mut other = server.peer().await;
+    assert_eq!(other.request("demo:echo", &json!(1)).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_ends_while_somebody_comes_back_is_not_had_by_halves() {
+    for round in 0..40 {
+        let server = TestServer::start_with(
+            move |config| config.sessions.disconnection_ttl = Span::millis(100 + round % 7),
+            |builder| builder,
+        );
+        let mut ann = MockStarling::connect(server.ws_url()).await;
+        ann.cut();
+        tokio::time::sleep(Duration::from_millis(95 + round * 4)).await;
+        let resumed = ann.resume().await;
+        // One or the other, but then wholly: the session is in the table, and works.
+        assert_eq!(resumed.recovered, resumed.same_session, "{resumed:?}");
+        if !resumed.recovered {
+            assert_eq!(resumed.reason.as_deref(), Some("session_ended"));
+        }
+        assert_eq!(ann.request("demo:echo", json!(round)).await.unwrap(), round);
+        assert_eq!(only(&server).id().to_string(), ann.session());
+        assert!(!only(&server).ended().is_cancelled());
+    }
+}
+
+#[tokio::test]
+async fn every_metric_of_sessions_moves() {
+    let (server, _) = counting(true);
+    let mut ann = MockStarling::connect(server.ws_url()).await;
+    let id = "11111111-2222-4333-8444-555555555555";
+    for _ in 0..2 {
+        ann.peer().send_text(request(id, 0)).await.unwrap();
+        answer(&mut ann, id).await;
+    }
+    ann.cut();
+    away(&server).await;
+    let page = || {
+        ureq::get(format!("{}/metrics", server.http_url()))
+            .call()
+            .unwrap()
+            .body_mut()
+            .read_to_string()
+            .unwrap()
+    };
+    let away_page = page();
+    assert!(away_page.contains("helios_sessions_disconnected 1"), "one is away");
+    while only(&server).notify("much", &"x".repeat(100_000)).is_ok() {}
+    let resumed = ann.resume().await;
+    assert_eq!(resumed.reason.as_deref(), Some("messages_lost"));
+    ann.cut();
+    away(&server).await;
+    only(&server).notify("one", &1).unwrap();
+    ann.resume().await;
+    drop(server.peer().await);
+    until("it is counted", || server.metrics().sessions.ended.with_label_values(&["left"]).get() == 1).await;
+    let page = page();
+    for name in [
+        "helios_session_events_total{event=\"starling:new\"} 2",
+        "helios_sessions_ended_total{reason=\"left\"} 1",
+        "helios_session_recoveries_total{outcome=\"messages_lost\"} 1",
+        "helios_session_recoveries_total{outcome=\"recovered\"} 1",
+        "helios_session_replayed_total 1",
+        "helios_session_turned_away_total 1",
+        "helios_session_repeats_total{outcome=\"replayed\"} 1",
+        "helios_session_tokens_total 1",
+    ] {
+        assert!(page.contains(name), "{name} is not in\n{page}");
+    }
+}
+
+#[tokio::test]
+async fn states_come_back_from_the_token_checked_and_whole_or_not_at_all() {
+    let restored: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
+    let told = Arc::clone(&restored);
+    let ttl = Span::millis(100);
+    let server = TestServer::start_with(
+        move |config| config.sessions.disconnection_ttl = ttl,
+        move |builder| {
+            let provider = |name: &'static str, value: Value| {
+                let told = Arc::clone(&told);
+                helios::starling::StateProvider::new(
+                    name,
+                    move |_| {
+                        let value = value.clone();
+                        async move { Ok(value) }
+                    },
+                    move |_, value| {
+                        told.lock().push((name.to_owned(), value));
+                        async { Ok(()) }
+                    },
+                )
+            };
+            builder
+                .state(provider("cart", json!(["book"])).required())
+                .state(
+                    provider("draft", json!(7))
+                        .validate(|it| it.as_str().map(drop).ok_or("no text".into()))
+                        .default_state(json!("")),
+                )
+                .state(provider("odd", json!(null)).validate(|_| Err("never".into())))
+        },
+    );
+    let mut ann = MockStarling::connect(server.ws_url()).await;
+    ann.cut();
+    until("it has ended", || server.starlings().filter(|_| true).is_empty()).await;
+    let resumed = ann.resume().await;
+    assert_eq!((resumed.recovered, resumed.reason.as_deref()), (false, Some("session_ended")));
+    assert_eq!(*restored.lock(), [("cart".to_owned(), json!(["book"])), ("draft".to_owned(), json!(""))]);
+}
+
+#[tokio::test]
+async fn a_state_that_cannot_be_saved_or_is_too_long_gives_no_token() {
+    let server = TestServer::start_with(
+        |_| {},
+        |builder| {
+            let fails = helios::starling::StateProvider::new(
+                "fails",
+                |_| async { Err(MethodError::new("APP_NO", "secret")) },
+                |_, _| async { Ok(()) },
+            );
+            builder.state(fails)
+        },
+    );
+    let error = failure(server.peer().await.request("starling:state", &Value::Null).await.unwrap_err());
+    assert_eq!((error.code.as_str(), &error.details), ("STATE_SAVE_FAILED", &json!({"namespace": "fails"})));
+    let server = TestServer::start_with(
+        |_| {},
+        |builder| {
+            builder.state(helios::starling::StateProvider::new(
+                "long",
+                |_| async { Ok(json!("x".repeat(20_000))) },
+                |_, _| async { Ok(()) },
+            ))
+        },
+    );
+    let error = failure(server.peer().await.request("starling:getToken", &Value::Null).await.unwrap_err());
+    assert_eq!((error.code.as_str(), &error.details["limit"]), ("STATE_TOO_LARGE", &json!(16_384)));
+    assert!(error.message.contains("tokens.bytes_max"), "{error}");
+}
+
+#[tokio::test]
+async fn a_token_of_somebody_else_is_refused_and_claims_are_readable() {
+    let server = TestServer::start_with(
+        |_| {},
+        |builder| {
+            builder.token_claims(|starling| {
+                serde_json::Map::from_iter([("tenant".to_owned(), json!(starling.id().to_string()))])
+            })
+        },
+    );
+    let mut ann = MockStarling::connect(server.ws_url()).await;
+    use base64::Engine;
+    let part = ann.token().split('.').nth(1).unwrap().to_owned();
+    let claims: Value =
+        serde_json::from_slice(&base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap())
+            .unwrap();
+    assert_eq!((&claims["tenant"], &claims["starlingId"]), (&json!(ann.session()), &json!(ann.session())));
+    assert!(claims["states"].is_string() && claims["exp"].as_u64() > claims["iat"].as_u64());
+    ann.cut();
+    let token = ann.token().to_owned();
+    let resume = Resume { token, position: Some(0), ..Resume::default() };
+    let options = PeerOptions { resume: Some(resume), msgpack: true, ..PeerOptions::default() };
+    let mut other = server.connect(&options).await;
+    assert_eq!(next(&mut other).await.1["recovery"]["reason"], "other_subprotocol");
+}

@@ -1,6 +1,6 @@
 //! The table of sessions.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -16,13 +16,14 @@ pub(in crate::starling) struct Table {
     /// The last sessions that were revoked, so that their tokens are refused by name. Where sessions are
     /// written down the archive knows them for longer.
     revoked: VecDeque<StarlingId>,
+    is_revoked: HashSet<StarlingId, RandomState>,
 }
 
 /// A table this much larger than its content is made smaller.
 const SLACK: usize = 4;
 
 /// Revoked sessions that are remembered.
-const REVOKED_MAX: usize = 1_000;
+const REVOKED_MAX: usize = 100_000;
 
 impl Table {
     pub(in crate::starling) fn get(&self, id: StarlingId) -> Option<Arc<Session>> {
@@ -41,8 +42,11 @@ impl Table {
         let Some(session) = self.sessions.remove(&id) else { return };
         if session.is_revoked() && session.is_resumable() {
             self.revoked.push_back(id);
-            if self.revoked.len() > REVOKED_MAX {
-                self.revoked.pop_front();
+            self.is_revoked.insert(id);
+            if self.revoked.len() > REVOKED_MAX
+                && let Some(oldest) = self.revoked.pop_front()
+            {
+                self.is_revoked.remove(&oldest);
             }
         }
         if self.sessions.capacity() > 1024 && self.sessions.len() * SLACK < self.sessions.capacity() {
@@ -51,7 +55,7 @@ impl Table {
     }
 
     pub(in crate::starling) fn is_revoked(&self, id: StarlingId) -> bool {
-        self.revoked.contains(&id)
+        self.is_revoked.contains(&id)
     }
 
     /// Forgets all sessions.

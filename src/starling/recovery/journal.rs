@@ -174,8 +174,12 @@ impl Inner {
             }
             if let Err(failed) = self.archive.write(Arc::clone(&batch)).await {
                 written = Err(failed);
-                if failed == NotKept::Unavailable {
-                    self.take_back(&sessions, batch.iter().cloned().chain(rest.by_ref()));
+                match failed {
+                    NotKept::Unavailable => {
+                        self.take_back(&sessions, batch.iter().cloned().chain(rest.by_ref()));
+                    }
+                    // Nobody knows which; whoever asks for a token next tries the record again.
+                    NotKept::Refused => sessions.iter().for_each(|session| session.take_back_record()),
                 }
             }
         }

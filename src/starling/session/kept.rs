@@ -126,12 +126,15 @@ impl Session {
                 }
             }
             Fact::Data { name, .. } => self.data.change_again(name),
-            Fact::Session(_) => {
-                if let Some(past) = self.past.lock().as_mut() {
-                    past.unwritten = true;
-                }
-            }
+            Fact::Session(_) => self.take_back_record(),
             Fact::Call { .. } | Fact::CallForgotten { .. } | Fact::Ended { .. } => {}
+        }
+    }
+
+    /// The record itself may not have been written.
+    pub(in crate::starling) fn take_back_record(&self) {
+        if let Some(past) = self.past.lock().as_mut() {
+            past.unwritten = true;
         }
     }
 

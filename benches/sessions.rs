@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 const CONNECTIONS: usize = 8;
 const DEPTH: usize = 16;
-const ROUNDS: usize = 1_500;
-const RUNS: usize = 5;
+const ROUNDS: usize = 4_000;
+const RUNS: usize = 9;
 /// As often as the JavaScript client acknowledges at most.
-const ACK_EACH: usize = 32;
+const ACK_EACH: usize = 64;
 
 struct Server {
     child: Child,
@@ -25,7 +25,9 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_helios"));
+        // A processor for the server and one for the load: `taskset -c 1 cargo bench --bench sessions`.
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0", env!("CARGO_BIN_EXE_helios")]);
         command.args(["serve", "--demo", "--listen", "127.0.0.1:0", "--data-dir"]).arg(directory.path());
         let mut child = command
             .env("HELIOS__GATEWAY__WORKERS", "1")
@@ -43,10 +45,12 @@ impl Server {
 
     /// Processor time that it has taken.
     fn processor(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        Duration::from_millis(ticks * 10)
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let nanos = |task: std::io::Result<std::fs::DirEntry>| {
+            let schedstat = std::fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap();
+            schedstat.split(' ').next().unwrap().parse::<u64>().unwrap()
+        };
+        Duration::from_nanos(tasks.map(nanos).sum())
     }
 }
 

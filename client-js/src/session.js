@@ -15,7 +15,7 @@ import { newId } from './message.js';
 const ABOUT = ['hello', 'connection:recovered', 'system:draining', 'starling:ack', 'starling:resume'];
 
 /** So many messages may be unacknowledged, and so long. */
-const ACK_EACH = 32;
+const ACK_EACH = 64;
 const ACK_AFTER_MS = 100;
 
 /** Messages that are kept for a server that confirms none. */

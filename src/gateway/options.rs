@@ -62,7 +62,7 @@ impl Default for GatewayOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             workers: 0,
             backlog: 4_096,
-            http_connections_max: 1_024,
+            http_connections_max: 512,
             playground: false,
             cors_origin: "*".into(),
             tls: TlsOptions::default(),

@@ -6,8 +6,9 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -186,15 +187,17 @@ async fn find(search: Search, claim: Option<Claim>, starlings: Starlings) {
     search.borrow_mut().found = Some(ears);
 }
 
-/// A peer that has announced a token and says nothing gets a new session after a while.
-async fn give_up_waiting(search: Search, starlings: Starlings, limit: std::time::Duration) {
+/// A peer that has announced a token and says nothing gets a new session after a while. There may be very many who
+/// are waited for at once, so the wait itself holds next to nothing.
+async fn give_up_waiting(search: Weak<RefCell<Waiting>>, starlings: Starlings, limit: Duration) {
     tokio::time::sleep(limit).await;
+    let Some(search) = search.upgrade() else { return };
     let begun = {
         let mut waiting = search.borrow_mut();
         waiting.closed || std::mem::replace(&mut waiting.begun, true)
     };
     if !begun {
-        find(search, None, starlings).await;
+        actix_rt::spawn(find(search, None, starlings));
     }
 }
 
@@ -218,7 +221,7 @@ impl Service for SessionService {
                 };
                 let search = Rc::new(RefCell::new(waiting));
                 let limit = self.starlings.shared().options.close_timeout.get();
-                actix_rt::spawn(give_up_waiting(Rc::clone(&search), self.starlings.clone(), limit));
+                actix_rt::spawn(give_up_waiting(Rc::downgrade(&search), self.starlings.clone(), limit));
                 State::Looking(search)
             }
             other => other,

@@ -786,3 +786,50 @@ async fn a_token_of_somebody_else_is_refused_and_claims_are_readable() {
     let mut other = server.connect(&options).await;
     assert_eq!(next(&mut other).await.1["recovery"]["reason"], "other_subprotocol");
 }
+
+#[tokio::test]
+async fn a_cable_cut_during_handshake_and_recovery_only_costs_another_try() {
+    let server = TestServer::start();
+    let cable = Cable::to(server.address()).await;
+    let mut ann = MockStarling::connect(&cable.ws_url()).await;
+    let (token, session) = (ann.token().to_owned(), ann.session().to_owned());
+    let mut position = ann.position();
+    ann.cut();
+    let cuts = (0..1_100).step_by(37).map(|at| (at, 0)).chain((0..1_400).step_by(37).map(|at| (0, at)));
+    for (number, (to_server, to_client)) in cuts.enumerate() {
+        away(&server).await;
+        only(&server).notify("missed", &number).unwrap();
+        match to_client {
+            0 => cable.cut_after_up(to_server),
+            at => cable.cut_after_down(at),
+        }
+        let mut seen = Vec::new();
+        while seen.is_empty() {
+            let resume = Resume { token: token.clone(), position: Some(position), ..Resume::default() };
+            let options = PeerOptions { resume: Some(resume), ..PeerOptions::default() };
+            let Ok(mut peer) = helios::peer::Peer::connect(&cable.ws_url(), &options).await else { continue };
+            let mut whole = false;
+            while let Ok(received) = peer.receive().await {
+                let Received::Notification { topic, data, .. } = received else { panic!("{received:?}") };
+                match topic.as_str() {
+                    "hello" => {
+                        assert_eq!(data["session"], session, "up {to_server} down {to_client}");
+                        assert_eq!(data["recovery"]["recovered"], true, "{data}");
+                        assert_eq!(data["recovery"]["position"], position);
+                    }
+                    "missed" => seen.push(data),
+                    "connection:recovered" => {
+                        whole = true;
+                        break;
+                    }
+                    other => panic!("{other}"),
+                }
+            }
+            // What has come has come: the next try goes on behind it.
+            position += seen.len() as u64;
+            assert!(whole || seen.len() <= 1);
+        }
+        assert_eq!(seen, [json!(number)], "up {to_server} down {to_client}");
+        cable.cut();
+    }
+}

@@ -56,7 +56,10 @@ struct Entry {
 }
 
 /// A buffer that has become empty gives its memory back beyond this.
-const KEEP_BYTES: usize = 1024;
+const KEEP_BYTES: usize = 64 * 1024;
+
+/// Whoever acknowledges so many messages at once is busy.
+const BUSY: usize = 32;
 
 impl Delivery {
     /// Keeps what is sent after number `sent`.
@@ -141,8 +144,13 @@ impl Delivery {
     /// The application of the peer has handled everything up to `number`.
     pub(in crate::starling) fn acknowledge(&mut self, number: u64) {
         self.acked = self.acked.max(number.min(self.sent));
+        let before = self.entries.len();
         while self.first() <= self.acked && !self.entries.is_empty() {
             self.drop_first();
+        }
+        // A busy peer fills the buffer again at once. A quiet one acknowledges little at a time, and keeps none.
+        if self.entries.is_empty() && (before < BUSY || self.bytes.capacity() > KEEP_BYTES) {
+            (self.bytes, self.entries) = (Vec::new(), VecDeque::new());
         }
     }
 
@@ -160,9 +168,8 @@ impl Delivery {
             self.done.push(number);
         }
         if self.entries.is_empty() {
-            (self.bytes, self.start) = (std::mem::take(&mut self.bytes), 0);
+            self.start = 0;
             self.bytes.clear();
-            self.bytes.shrink_to(KEEP_BYTES);
         } else if self.start > self.bytes.len() / 2 {
             self.bytes.drain(..self.start);
             self.start = 0;

@@ -333,3 +333,39 @@ async fn a_rolling_restart_loses_no_request_and_no_session() {
         assert_eq!(entry["value"], answered, "every request that was answered ran once, and no other");
     }
 }
+
+#[tokio::test]
+async fn what_is_sent_to_a_session_that_comes_back_two_restarts_later_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let start = || {
+        let mut config = helios::config::Config::default();
+        config.gateway.listen.set_port(0);
+        config.demo.enabled = true;
+        config.store.data_dir = directory.path().to_owned();
+        helios::testing::TestServer::start_with(|it| *it = config, |builder| builder)
+    };
+    let tell = |server: &helios::testing::TestServer, text: &str| {
+        server.starlings().filter(|_| true).pop().unwrap().notify("news", text).unwrap();
+    };
+    let keep = directory.path().with_extension("kept");
+    let mut server = start();
+    let mut ann = MockStarling::connect(server.ws_url()).await;
+    ann.cut();
+    until("it is away", || server.starlings().count() == 0).await;
+    for text in ["first", "second"] {
+        tell(&server, text);
+        let drained = server.drain();
+        tokio::task::spawn_blocking(move || drained.recv()).await.unwrap().unwrap();
+        // The directory of a test's server goes with it; this one's is to stay.
+        std::fs::rename(directory.path(), &keep).unwrap();
+        drop(server);
+        std::fs::rename(&keep, directory.path()).unwrap();
+        server = start();
+    }
+    ann.move_to(server.ws_url());
+    let resumed = ann.resume().await;
+    assert!(resumed.recovered && resumed.same_session && resumed.restarted, "{resumed:?}");
+    assert_eq!(ann.expect_notification("news").await, "first");
+    assert_eq!(ann.expect_notification("news").await, "second");
+    ann.refute_notification("news").await;
+}

@@ -92,6 +92,10 @@ impl Session {
         if self.has_ended() || self.is_revoked() || !self.is_resumable() {
             return Vec::new();
         }
+        // What was sent to a session whose peer did not come in the whole life of this process is not to be lost.
+        if all && self.out.lock().has_waited_for() {
+            self.wake(None);
+        }
         let mut facts = Vec::new();
         let mut out = self.out.lock();
         // Its numbers are not known yet.
@@ -109,8 +113,10 @@ impl Session {
         if let Some(past) = self.past.lock().as_mut() {
             facts.extend(past.calls.take_dropped().into_iter().map(|id| Fact::CallForgotten { id }));
             if std::mem::take(&mut past.unwritten) || all {
-                // What is under way ends with the process, so its peer has to ask again.
-                let rest = Some(rest).filter(|_| all && self.requests.is_empty());
+                // What is under way ends with the process, so its peer has to ask again. And what a kill before has
+                // made unknown stays so until the peer was heard.
+                let unknown = past.restarted.is_some_and(|restarted| !restarted.is_exact_at(rest.received));
+                let rest = Some(rest).filter(|_| all && self.requests.is_empty() && !unknown);
                 facts.push(Fact::Session(self.record(past.used, rest)));
             }
         }

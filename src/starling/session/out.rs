@@ -57,6 +57,11 @@ pub(in crate::starling) struct Out {
 }
 
 impl Out {
+    /// Whether something waits for a peer of a process before this one.
+    pub(super) fn has_waited_for(&self) -> bool {
+        self.dormant && self.delivery.is_some()
+    }
+
     /// Sends or keeps a message. Says whether there is something new to write down.
     pub(super) fn send(
         &mut self,

@@ -28,6 +28,13 @@ pub(in crate::starling) struct Restarted {
 /// No peer can have got so far.
 const POSITION_MAX: u64 = 1 << 53;
 
+impl Restarted {
+    /// Whether the counts of both sides are known, after so many messages of the peer.
+    pub(super) fn is_exact_at(&self, counted: u64) -> bool {
+        self.exact || counted != self.counted
+    }
+}
+
 impl Session {
     /// A session of a process before this one. It waits for its peer; its contents stay in the archive.
     pub(in crate::starling) fn of_record(

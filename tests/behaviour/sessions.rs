@@ -833,3 +833,38 @@ async fn a_cable_cut_during_handshake_and_recovery_only_costs_another_try() {
         cable.cut();
     }
 }
+
+#[tokio::test]
+async fn what_is_sent_while_a_token_is_verified_is_kept_in_order() {
+    let slow = helios::starling::StateProvider::new(
+        "slow",
+        |_| async { Ok(json!(1)) },
+        |_, _| async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Ok(())
+        },
+    );
+    let server = TestServer::start_with(
+        |config| config.sessions.disconnection_ttl = Span::millis(100),
+        move |builder| builder.state(slow.clone()),
+    );
+    for (way, plain) in [(ResumeWay::Message, false), (ResumeWay::Header, false), (ResumeWay::Url, true)] {
+        let mut ann =
+            MockStarling::connect_with(server.ws_url(), PeerOptions { plain, ..PeerOptions::default() })
+                .await;
+        let token = ann.token().to_owned();
+        ann.cut();
+        until("it has ended", || server.starlings().filter(|_| true).is_empty()).await;
+        let mut peer = server.connect(&showing(&token, way, plain)).await;
+        let mut last = None;
+        for n in 0..50 {
+            peer.notify("demo:said", &json!(n)).await.unwrap();
+            last =
+                Some(peer.send_request("demo:received", Some(&json!({"topic": "demo:said"}))).await.unwrap());
+        }
+        let seen = peer.answer(&last.unwrap()).await.unwrap();
+        assert_eq!(seen, json!((0..50).collect::<Vec<_>>()), "{way:?}");
+        drop(peer);
+        until("that one has ended too", || server.starlings().filter(|_| true).is_empty()).await;
+    }
+}

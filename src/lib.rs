@@ -31,6 +31,7 @@
 //! | [`telemetry`] | metric table, log lines | what the rooms do |
 //! | [`protocol`] | messages, names, codes, JSON and MessagePack | sockets, sessions |
 //! | [`auth`] | who a caller is and what it may do | frames |
+//! | [`hub`] | topics: subscribers, fan-out, history, who is there | sockets, sessions, keys |
 //! | [`dispatch`] | registry of methods, context, the one path of a call | frames, sockets |
 //! | [`starling`] | framing, connection actor, session, the table of all | what a method does |
 //! | [`universe`] | the persistent, content-addressed map that state is made of | disks, clocks, threads |
@@ -58,6 +59,7 @@ pub mod cli;
 pub mod config;
 pub mod dispatch;
 pub mod gateway;
+pub mod hub;
 pub mod methods;
 pub mod peer;
 pub mod protocol;
@@ -75,4 +77,6 @@ mod pages {
     mod sessions {}
     #[doc = include_str!("../docs/testing.md")]
     mod testing {}
+    #[doc = include_str!("../docs/topics.md")]
+    mod topics {}
 }

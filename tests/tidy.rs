@@ -14,10 +14,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("universe", &[]),
     ("store", &["base", "telemetry", "universe"]),
     ("dispatch", &["base", "telemetry", "protocol", "auth"]),
+    ("hub", &["base", "telemetry", "protocol"]),
     ("starling", &["base", "telemetry", "protocol", "auth", "hub", "dispatch"]),
-    ("methods", &["base", "telemetry", "protocol", "auth", "dispatch", "starling", "store"]),
+    ("methods", &["base", "telemetry", "protocol", "auth", "hub", "dispatch", "starling", "store"]),
     ("gateway", &["base", "telemetry", "protocol", "auth", "dispatch", "store", "starling"]),
-    ("config", &["base", "telemetry", "auth", "dispatch", "starling", "methods", "gateway", "store"]),
+    ("config", &["base", "telemetry", "auth", "hub", "dispatch", "starling", "methods", "gateway", "store"]),
     (
         "app",
         &[
@@ -25,6 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "telemetry",
             "protocol",
             "auth",
+            "hub",
             "dispatch",
             "starling",
             "methods",
@@ -36,14 +38,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The Rust peer speaks the protocol and knows no server (docs/decisions/0003-a-peer-in-rust.md).
     ("peer", &["base", "protocol"]),
     // `helios atlas` is the store with its port and nothing else.
-    ("cli", &["base", "telemetry", "auth", "protocol", "store", "gateway", "config", "app", "peer"]),
+    ("cli", &["base", "telemetry", "auth", "protocol", "hub", "store", "gateway", "config", "app", "peer"]),
     // A disk that loses power is a part of the store's tests.
-    ("testing", &["base", "telemetry", "protocol", "store", "starling", "config", "app", "peer"]),
+    ("testing", &["base", "telemetry", "protocol", "store", "hub", "starling", "config", "app", "peer"]),
 ];
 
 /// Files over 300 lines and how long they may be. The numbers only ever go down.
 const LONG_FILES: &[(&str, usize)] = &[
-    ("src/protocol/json/decode.rs", 392),
+    ("src/protocol/json/decode.rs", 346),
     ("src/protocol/json/scan.rs", 425),
     ("src/starling/connection.rs", 383),
     ("src/starling/websocket/decoder.rs", 372),

@@ -26,7 +26,7 @@ export const json = {
         break;
       case 'notification': {
         const kind = message.progress ? { type: 'progress' } : {};
-        const notification = { topic: message.topic, ...kind, data: message.data };
+        const notification = { topic: message.topic, ...kind, ...message.published, data: message.data };
         Object.assign(out, { requestId: message.id, notification });
         break;
       }
@@ -66,10 +66,11 @@ export const json = {
         return { message: { type: 'response', id, error, ...peer } };
       }
       case 'notification': {
-        const { topic, data, type } = value.notification ?? {};
+        const { topic, data, type, position, pattern, tags } = value.notification ?? {};
         if (!isTopic(topic)) return { violation: 'Invalid topic format' };
         const progress = type === 'progress' || data?.type === 'progress';
-        return { message: { type: 'notification', id: value.requestId || null, topic, data, progress, ...peer } };
+        const published = position ? { published: { position, ...(pattern ? { pattern } : {}), ...(tags ? { tags } : {}) } } : {};
+        return { message: { type: 'notification', id: value.requestId || null, topic, data, progress, ...published, ...peer } };
       }
       case 'error': {
         const error = failureOf(value.error);

@@ -3,7 +3,7 @@ import { Writer, decode } from './msgpack.js';
 import { isMethod, isTopic } from './topics.js';
 
 // First elements of the arrays: see protocol-spec/README.md.
-const [REQUEST, SUCCESS, FAILURE, NOTIFICATION, ERROR, ACK] = [0, 1, 2, 3, 4, 5];
+const [REQUEST, SUCCESS, FAILURE, NOTIFICATION, ERROR, ACK, PUBLICATION] = [0, 1, 2, 3, 4, 5, 6];
 
 /** Arrays of MessagePack: a fifth of the bytes around a payload. */
 export const msgpack = {
@@ -23,6 +23,8 @@ export const msgpack = {
         return array([FAILURE, id(message.id), error.code, error.message], [error.details, message.peer]);
       }
       case 'notification': {
+        const { published } = message;
+        if (published) return array([PUBLICATION, published.position, message.topic, message.data], [published.tags, published.pattern]);
         const progress = message.progress || undefined;
         return array([NOTIFICATION, message.id && id(message.id), message.topic], [message.data, progress, message.peer]);
       }
@@ -55,7 +57,7 @@ export const msgpack = {
     if (!Array.isArray(items)) return { foreign: 'binary', value: frame };
     const peer = (/** @type {number} */ at) => (items[at] ? { peer: items[at] } : {});
     const requestId = read(items[1]);
-    const [kind, , third, fourth, fifth] = items;
+    const [kind, second, third, fourth, fifth, sixth] = items;
     if ([REQUEST, SUCCESS, FAILURE].includes(kind) && !requestId) return { violation: 'requestId must be a valid UUID' };
     switch (kind) {
       case REQUEST:
@@ -68,6 +70,12 @@ export const msgpack = {
         return {
           message: { type: 'notification', id: requestId || null, topic: third, data: fourth, progress: Boolean(fifth), ...peer(5) },
         };
+      case PUBLICATION: {
+        if (!isTopic(third)) return { violation: 'Invalid topic format' };
+        if (typeof second !== 'string') return { violation: 'position must be a string' };
+        const published = { position: second, ...(sixth ? { pattern: sixth } : {}), ...(fifth ? { tags: fifth } : {}) };
+        return { message: { type: 'notification', id: null, topic: third, data: fourth, progress: false, published } };
+      }
       case ACK:
         return { foreign: 'binary', value: frame };
       case FAILURE:
@@ -78,7 +86,7 @@ export const msgpack = {
         return { message: { type: 'response', id: requestId, error, ...peer(5) } };
       }
       default:
-        return { violation: 'the first element must be a message type from 0 to 5' };
+        return { violation: 'the first element must be a message type from 0 to 6' };
     }
   },
 };

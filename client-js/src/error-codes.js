@@ -10,6 +10,7 @@ export const ERROR_CODES = Object.freeze({
   REQUEST_TIMEOUT: { retryable: true },
   REQUEST_CANCELLED: { retryable: false },
   REQUEST_LIMIT_EXCEEDED: { retryable: true },
+  RATE_LIMIT_EXCEEDED: { retryable: true },
   METHOD_BUSY: { retryable: true },
   RESPONSE_TOO_LARGE: { retryable: false },
   INTERNAL_ERROR: { retryable: false },

@@ -3,15 +3,21 @@ import { json } from './codec-json.js';
 import { msgpack } from './codec-msgpack.js';
 import { Session } from './session.js';
 import { Starling as Core } from './starling.js';
+import { Subscriptions } from './subscriptions.js';
+import { isTopic } from './topics.js';
 import { watchWaking } from './wake.js';
 
 export { ERROR_CODES } from './error-codes.js';
 export { CLOSE_CODES } from './close-codes.js';
 export { CancelledError, ConnectionError, ProtocolError, RequestError, StarlingError, TimeoutError } from './errors.js';
 
+/** @typedef {Omit<import('./requests.js').RequestOptions, 'idempotent' | 'peer'> & { tags?: Record<string, string> }} PublishOptions */
+
 /** A connection to a Helios server that keeps itself alive, and a session that outlives it. See {@link Core}. */
 export class Starling extends Core {
   static Session = Session;
+
+  static Subscriptions = Subscriptions;
 
   static codecs = { json, msgpack };
 
@@ -39,6 +45,32 @@ export class Starling extends Core {
     if (event.retryInMs !== null || this.state !== 'disconnected') return;
     this.unwatch?.();
     this.unwatch = null;
+  }
+
+  /**
+   * Subscribes to a topic, or a pattern of topics, of the server. The subscription outlives connections and sessions: it goes
+   * on after the last publication that was handled, or tells of a gap.
+   * @param {string} topic
+   * @param {import('./subscriptions.js').PublicationHandler | import('./subscriptions.js').SubscribeOptions} [handler] gets each publication; there is also `for await`
+   * @param {import('./subscriptions.js').SubscribeOptions} [options]
+   * @returns {import('./subscriptions.js').Subscription}
+   */
+  subscribe(topic, handler, options) {
+    if (typeof handler === 'function') return /** @type {Subscriptions} */ (this.subscriptions).add(topic, handler, options ?? {});
+    return /** @type {Subscriptions} */ (this.subscriptions).add(topic, undefined, options ?? handler ?? {});
+  }
+
+  /**
+   * Publishes on a topic.
+   * @param {string} topic
+   * @param {unknown} data
+   * @param {PublishOptions} [options]
+   * @returns {Promise<{ position: string, delivered: number }>} where, and to how many subscribers
+   */
+  publish(topic, data, options = {}) {
+    if (!isTopic(topic)) throw new TypeError(`"${topic}" is not a topic name`);
+    const { tags, ...rest } = options;
+    return this.request('topic:publish', { topic, data: data ?? null, ...(tags ? { tags } : {}) }, rest);
   }
 
   /**

@@ -5,7 +5,8 @@
  *
  * @typedef {{ type: 'request', id: string, method: string, payload?: unknown, peer?: unknown }} Request
  * @typedef {{ type: 'response', id: string, data?: unknown, error?: Failure, peer?: unknown }} Response
- * @typedef {{ type: 'notification', id: string | null, topic: string, data?: unknown, progress?: boolean, peer?: unknown }} Notification
+ * @typedef {{ type: 'notification', id: string | null, topic: string, data?: any, progress?: boolean, peer?: unknown, published?: Published }} Notification
+ * @typedef {{ position: string, pattern?: string, tags?: Record<string, string> }} Published what a publication tells besides topic and data
  * @typedef {{ type: 'error', error: Failure, severity?: string }} ErrorMessage
  * @typedef {Request | Response | Notification | ErrorMessage} Message
  *

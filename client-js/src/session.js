@@ -6,13 +6,13 @@ import { newId } from './message.js';
  * @typedef {{ token: string, expiresAt: number, refreshAt: number, session: string | null, position: number }} Kept
  *
  * What the server says about it in `hello`.
- * @typedef {{ recovered: boolean, replayed: number, position: number, received: number | null, restarted: boolean, reason?: string }} Recovery
+ * @typedef {{ recovered: boolean, replayed: number, position: number, received: number | null, restarted: boolean, reason?: string, topics?: Record<string, any> }} Recovery
  *
  * @typedef {{ message: any, frame: any, id?: string, again?: boolean }} Sent
  */
 
-/** Topics of the connection itself: not numbered, never sent again. */
-const ABOUT = ['hello', 'connection:recovered', 'system:draining', 'starling:ack', 'starling:resume'];
+/** Topics of the connection itself: not numbered, never sent again. What has a position of its own is not either. */
+const ABOUT = ['hello', 'connection:recovered', 'system:draining', 'starling:ack', 'starling:resume', 'topic:gap', 'topic:presence'];
 
 /** So many messages may be unacknowledged, and so long. */
 const ACK_EACH = 64;
@@ -22,7 +22,8 @@ const ACK_AFTER_MS = 100;
 const UNCONFIRMED_MAX = 10_000;
 
 /** @param {any} message */
-const isAbout = (message) => message.type === 'notification' && !message.id && !message.peer && ABOUT.includes(message.topic);
+const isAbout = (message) =>
+  message.type === 'notification' && !message.id && !message.peer && (Boolean(message.published) || ABOUT.includes(message.topic));
 
 /**
  * The session behind the connections: its token, and the numbers of messages in both directions.
@@ -100,7 +101,10 @@ export class Session {
     if (!this.recovering) this.anew();
     else if (this.starling.options.extensions) {
       this.attempt += 1;
-      const data = { token: this.kept?.token, position: this.seen, instance: this.instance, attempt: this.attempt };
+      const { token } = this.kept ?? {};
+      const topics = this.starling.subscriptions?.places() ?? {};
+      // Of subscriptions of a page before this one nobody here knows.
+      const data = { token, position: this.seen, instance: this.instance, attempt: this.attempt, topics, only: this.attempt === 1 };
       this.starling.put({ type: 'notification', id: null, topic: 'starling:resume', data });
       return true;
     }

@@ -35,7 +35,7 @@ export class Starling {
    */
   constructor(url, options = {}) {
     this.options = withDefaults(options);
-    const { Session, codecs } = /** @type {typeof Starling} */ (new.target);
+    const { Session, Subscriptions, codecs } = /** @type {typeof Starling} */ (new.target);
     this.codec = codecs[this.options.codec];
     if (!this.codec) throw new TypeError(`options.codec: this bundle has no ${this.options.codec}`);
     this.connection = new Connection(url, this.options, {
@@ -53,6 +53,8 @@ export class Starling {
     this.requests = new Requests();
     this.methods = new Methods();
     this.topics = new Topics();
+    /** What outlives connections of topics; null in the core bundle. @type {import('./subscriptions.js').Subscriptions | null} */
+    this.subscriptions = Subscriptions ? new Subscriptions(this) : null;
     /** Messages that wait for a connection. @type {{ send: () => void, keep?: boolean }[]} */
     this.waiting = [];
     /** Aborted when nobody waits for answers of ours any more: the socket is lost, and with it the session. */
@@ -68,6 +70,9 @@ export class Starling {
 
   /** The part that keeps sessions; the core bundle has none. @type {typeof import('./session.js').Session | null} */
   static Session = null;
+
+  /** The part that subscribes to topics; the core bundle has none. @type {typeof import('./subscriptions.js').Subscriptions | null} */
+  static Subscriptions = null;
 
   /** The ways to write messages; the core bundle has one. @type {Record<string, typeof json | typeof import('./codec-msgpack.js').msgpack>} */
   static codecs = { json };
@@ -291,6 +296,8 @@ export class Starling {
     for (const { send } of this.waiting.splice(0)) send();
     this.watch();
     if (this.options.extensions) return;
+    // Such a server does not say what it goes on with.
+    this.subscriptions?.connected(undefined);
     this.events.emit('connected', { session: null });
     if (this.connection.socket === socket) this.session?.schedule(true);
   }
@@ -405,16 +412,18 @@ export class Starling {
       this.connection.advisedDelay = Math.max(0, Number(advice?.reconnect_after_ms) || 0);
       this.events.emit('draining', advice);
     }
-    return this.told(topic, data);
+    return this.told(topic, data, this.subscriptions?.handle(notification));
   }
 
   /**
    * @param {string} topic
    * @param {unknown} data
+   * @param {Promise<unknown>[] | null} [work] what subscriptions still do with it
    * @returns {Promise<unknown> | void}
    */
-  told(topic, data) {
-    const handled = this.topics.handle(topic, data);
+  told(topic, data, work = null) {
+    const others = this.topics.handle(topic, data);
+    const handled = work || others ? [...(work ?? []), ...(others ?? [])] : null;
     if (!handled) return void this.events.emit('unhandled', { topic, data });
     if (handled.length) return Promise.allSettled(handled);
   }
@@ -428,7 +437,10 @@ export class Starling {
     const gone = () => this.connection.socket !== socket;
     this.events.emit('hello', hello);
     // First what was sent before, then what has waited.
+    const same = Boolean(session) && this.session?.kept?.session === session;
     if (!gone()) this.session?.greeted(session, hello?.recovery);
+    // What a session goes on with needs not be asked for again.
+    if (!gone()) this.subscriptions?.connected(same && hello?.recovery ? hello.recovery.topics : undefined);
     if (!gone()) this.connection.ready();
     if (!gone()) this.events.emit('connected', { session });
     if (!gone()) this.session?.schedule();

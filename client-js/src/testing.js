@@ -6,7 +6,7 @@ import { newId } from './message.js';
 /** @typedef {(payload: any, context: { session: string, notify: (topic: string, data?: unknown) => void }) => unknown} FakeMethod */
 
 /** Topics of the connection itself: not numbered. */
-const ABOUT = ['hello', 'connection:recovered', 'system:draining', 'starling:ack', 'starling:resume'];
+const ABOUT = ['hello', 'connection:recovered', 'system:draining', 'starling:ack', 'starling:resume', 'topic:gap', 'topic:presence'];
 
 /**
  * A server for tests.

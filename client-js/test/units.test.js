@@ -28,8 +28,8 @@ test('the tables are the public ones', () => {
   assert.equal(new StarlingError('APP_OWN', 'x').retryable, false);
 });
 
-function described({ type, id, method, payload, peer, topic, data, error }) {
-  const all = { type, id, method, payload, peer, topic, data, error };
+function described({ type, id, method, payload, peer, topic, data, error, published }) {
+  const all = { type, id, method, payload, peer, topic, data, error, published };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 

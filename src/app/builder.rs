@@ -9,13 +9,14 @@ use serde_json::{Map, Value};
 
 use super::running::Running;
 use super::start::{self, StartError};
+use crate::auth::Principal;
 use crate::base::{Clock, StarlingId};
 use crate::config::Config;
 use crate::dispatch::{
     Context, IntoReply, MethodError, MethodOptions, RegistryBuilder, Reply, Responder, Starling, TopicEvent,
 };
 use crate::protocol::Payload;
-use crate::starling::{Hooks, ProxyRequest, SessionEvent, StateProvider};
+use crate::starling::{Handshake, Hooks, ProxyRequest, SessionEvent, StateProvider};
 
 /// The entry: `Helios::builder().method("chat:send", handler).start().await`.
 #[derive(Debug)]
@@ -134,6 +135,12 @@ impl HeliosBuilder {
     /// Calls `hook` with bytes.
     pub fn on_binary(mut self, hook: impl Fn(&Starling, &[u8]) + Send + Sync + 'static) -> Self {
         self.hooks.on_binary = Some(Box::new(hook));
+        self
+    }
+
+    /// Says who connects, by the query and the headers of the handshake. Without it everybody is anonymous.
+    pub fn identify(mut self, hook: impl Fn(&Handshake<'_>) -> Principal + Send + Sync + 'static) -> Self {
+        self.hooks.identify = Some(Box::new(hook));
         self
     }
 

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use actix_server::ServerHandle;
+use serde::Serialize;
 use tokio::task::JoinHandle;
 
 use super::shutdown::{self, Drained};
 use crate::auth::KeyRing;
 use crate::gateway::{AtlasPort, Listening, Surroundings};
-use crate::protocol::CloseCode;
+use crate::hub::{Hub, PublishError, Published, Tags, Wish};
+use crate::protocol::{CloseCode, Payload};
 use crate::starling::Starlings;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -60,6 +62,26 @@ impl Running {
         &self.around.store
     }
 
+    /// The topics.
+    pub fn hub(&self) -> &Hub {
+        &self.around.shared.hub
+    }
+
+    /// Publishes on a topic, whoever may otherwise. Done once it is queued for every subscriber, and with a durable
+    /// history also on the disk.
+    ///
+    /// # Errors
+    /// If the namespace of the topic is not configured, the data cannot be written or is too long, or the history
+    /// cannot be written.
+    pub async fn publish<T: Serialize + ?Sized>(
+        &self,
+        topic: &str,
+        data: &T,
+    ) -> Result<Published, PublishError> {
+        let data = Payload::json(data).map_err(PublishError::Data)?;
+        self.hub().publish(Wish { topic: topic.to_owned(), data, tags: Tags::new() }).await
+    }
+
     /// The keys that state tokens are signed with.
     pub fn tokens(&self) -> &KeyRing {
         &self.around.shared.tokens
@@ -90,6 +112,7 @@ impl Running {
         // Before the workers end: what they are at work on is not done, and must not look so.
         self.around.starlings.close_all(CloseCode::Restart, "the server restarts");
         self.around.starlings.rest().await;
+        self.around.shared.hub.close();
         self.handle.stop(true).await;
         if let Ok(Err(error)) = self.server.await {
             tracing::error!(%error, "the server ended with an error");

@@ -8,13 +8,17 @@ use tracing::info;
 use super::builder::HeliosBuilder;
 use super::running::Running;
 use crate::auth::{KeyRing, RingError};
-use crate::base::StarlingId;
+use crate::base::{Clock, StarlingId};
+use crate::config::Config;
 use crate::dispatch::{MethodError, RegistryBuilder, RegistryError};
 use crate::gateway::{self, AtlasPort, ServeError, Surroundings};
-use crate::methods::{self, About, SessionArchive};
+use crate::hub::{Hub, Ledger, Seams as HubSeams};
+use crate::methods::{self, About, SessionArchive, StoreLedger, TopicDesk};
 use crate::protocol::ErrorCode;
-use crate::starling::{Archive, Parts, ProxyHook, ProxyMode, ProxyRequest, Shared, Starlings, StateProvider};
-use crate::store::{OpenError, Seams, Store};
+use crate::starling::{
+    Archive, Parts, ProxyHook, ProxyMode, ProxyRequest, Shared, Starlings, StateProvider, write_message_frame,
+};
+use crate::store::{OpenError, Seams, Store, StoreError};
 use crate::telemetry::Metrics;
 
 /// Why a server did not start.
@@ -29,6 +33,9 @@ pub enum StartError {
     /// The keys of tokens cannot be had.
     #[error("the keys of tokens cannot be had")]
     Tokens(#[from] RingError),
+    /// The histories of topics cannot be had.
+    #[error("the histories of topics cannot be had")]
+    Topics(#[source] StoreError),
     /// Two state providers have one namespace, or one has none.
     #[error("the namespace of a state provider must be new and no name of the token itself: \"{0}\"")]
     Provider(String),
@@ -46,16 +53,22 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     let tokens = KeyRing::open(&store, &config.tokens).await?;
     actix_rt::spawn(tokens.clone().tend());
 
+    let hub = hub(&config, &store, &clock, &metrics).await?;
+    let desk = TopicDesk::new(&hub);
+
     let about = Arc::new(About::default());
     let mut registry = RegistryBuilder::new(config.methods.clone(), Arc::clone(&metrics));
     methods::add_system(&mut registry, &clock, &metrics, &about);
     methods::add_sessions(&mut registry);
     methods::add_token(&mut registry, &tokens);
+    if config.topics.enabled {
+        methods::add_topics(&mut registry, &desk);
+    }
     if config.demo.enabled {
         methods::add_demo(&mut registry);
     }
     if config.kv.enabled {
-        methods::add_kv(&mut registry, &store, &config.kv);
+        methods::add_kv(&mut registry, &store, &config.kv, &desk);
     }
     additions.into_iter().for_each(|addition| addition(&mut registry));
     if hooks.proxy.is_none() && config.connections.proxy == ProxyMode::ById {
@@ -68,8 +81,10 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     let (options, session_options) = (config.connections.clone(), config.sessions.clone());
     let archive = session_options.durable.then(|| Arc::new(SessionArchive::new(&store)) as Arc<dyn Archive>);
     let parts =
-        Parts { registry, hooks, metrics, clock, options, session_options, tokens, providers, archive };
+        Parts { registry, hooks, hub, metrics, clock, options, session_options, tokens, providers, archive };
     let shared = Arc::new(Shared::new(parts));
+    desk.open(&shared);
+    actix_rt::spawn(methods::measure(desk));
     let starlings = Starlings::start(&config.connections, &shared);
     let options = Arc::new(config.gateway.clone());
     let around = Surroundings { shared, starlings, store, options, metrics: config.telemetry.metrics };
@@ -80,6 +95,32 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     let listening = gateway::listen(&around)?;
     info!(address = %listening.address, tls = around.options.tls.enabled(), "listening");
     Ok(Running::new(around, listening, port))
+}
+
+/// The topics, and what they need to go on by themselves.
+async fn hub(
+    config: &Config,
+    store: &Store,
+    clock: &Clock,
+    metrics: &Arc<Metrics>,
+) -> Result<Hub, StartError> {
+    let topics = config.topics.clone().with_measures();
+    let topics = if config.demo.enabled { topics.with_demo() } else { topics };
+    let durable = topics.namespaces.values().any(|rules| rules.durable);
+    let ledger =
+        if durable { Some(StoreLedger::open(store).await.map_err(StartError::Topics)?) } else { None };
+    let seams = HubSeams {
+        clock: clock.clone(),
+        metrics: Arc::clone(metrics),
+        frame: write_message_frame,
+        ledger: ledger.clone().map(|ledger| Arc::new(ledger) as Arc<dyn Ledger>),
+    };
+    let hub = Hub::new(&topics, seams);
+    actix_rt::spawn(hub.clone().tend());
+    if let Some(ledger) = ledger {
+        actix_rt::spawn(ledger.follow(hub.clone()));
+    }
+    Ok(hub)
 }
 
 /// Two providers of one name would overwrite each other in every token.

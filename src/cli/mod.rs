@@ -29,6 +29,7 @@ mod kv;
 mod serve;
 mod signals;
 mod token;
+mod topics;
 mod version;
 
 use std::process::ExitCode;
@@ -59,6 +60,8 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     DefaultConfig(default_config::DefaultConfigArgs),
     Call(call::CallArgs),
+    Sub(topics::SubArgs),
+    Pub(topics::PubArgs),
     Version(version::VersionArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -77,6 +80,8 @@ pub fn main() -> ExitCode {
         Some(Command::CheckConfig(args)) => check_config::run(&args),
         Some(Command::DefaultConfig(args)) => default_config::run(&args),
         Some(Command::Call(args)) => call::run(&args),
+        Some(Command::Sub(args)) => topics::run_sub(args),
+        Some(Command::Pub(args)) => topics::run_pub(&args),
         Some(Command::Version(args)) => version::run(&args),
         Some(Command::Completions(args)) => completions::run(&args),
     };

@@ -24,8 +24,7 @@ where
                 assign(&["connections", "origins"], Value::Array(vec![Value::String(text)]));
             }
             _ => {
-                let Some(rest) = name.strip_prefix(PREFIX) else { continue };
-                let path: Vec<String> = rest.split("__").map(str::to_lowercase).collect();
+                let Some(path) = path_of(&name) else { continue };
                 let path: Vec<&str> = path.iter().map(String::as_str).collect();
                 assign(&path, typed(text, at(defaults, &path)));
             }
@@ -34,6 +33,16 @@ where
     // What the environment holds has no order of its own; errors should have one.
     found.sort_by(|a, b| a.origin.cmp(&b.origin));
     found
+}
+
+/// The path that a variable names, if it is one of ours.
+fn path_of(name: &str) -> Option<Vec<String>> {
+    Some(name.strip_prefix(PREFIX)?.split("__").map(str::to_lowercase).collect())
+}
+
+/// All paths that variables name.
+pub(super) fn paths(variables: &[(String, String)]) -> impl Iterator<Item = Vec<String>> {
+    variables.iter().filter_map(|(name, _)| path_of(name))
 }
 
 fn at<'a>(table: &'a Table, path: &[&str]) -> Option<&'a Value> {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::problems::{Problem, Problems};
-use super::{Config, environment};
+use super::{Config, environment, open};
 
 /// A value from the command line: its flag's name, its key and its text.
 #[derive(Clone, Debug)]
@@ -55,6 +55,9 @@ impl Sources {
                 Err(error) => merge.problem(&origin, "", format!("cannot be read: {error}")),
             }
         }
+        for path in environment::paths(&self.environment) {
+            open::make_entry(&mut merge.tree, &path);
+        }
         let from_environment = environment::assignments(self.environment, &merge.tree.clone());
         let from_flags = self.flags.into_iter().map(|flag| Assignment {
             origin: flag.name.to_owned(),
@@ -80,6 +83,7 @@ impl Merge {
     fn file(&mut self, origin: &str, text: &str) {
         match text.parse::<Table>() {
             Ok(table) => {
+                open::make_entries(&mut self.tree, &table);
                 let known = self.tree.clone();
                 for assignment in leaves(origin, &table, &known) {
                     self.assign(assignment);

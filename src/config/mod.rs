@@ -6,6 +6,7 @@
 
 mod environment;
 mod load;
+mod open;
 mod problems;
 mod sample;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::TokenOptions;
 use crate::dispatch::MethodDefaults;
 use crate::gateway::{AtlasOptions, GatewayOptions};
+use crate::hub::TopicOptions;
 use crate::methods::{DemoOptions, KvOptions};
 use crate::starling::{ConnectionOptions, SessionOptions};
 use crate::store::StoreOptions;
@@ -42,6 +44,8 @@ pub struct Config {
     pub demo: DemoOptions,
     /// The namespace `kv`: keys and values for peers.
     pub kv: KvOptions,
+    /// Topics: publish and subscribe.
+    pub topics: TopicOptions,
     /// Durable data.
     pub store: StoreOptions,
     /// The TCP port of the store, for Redis clients and JSON lines.
@@ -66,6 +70,8 @@ impl Config {
             let room = room.to_owned();
             problems.into_iter().map(move |(key, text)| (format!("{room}.{key}"), text)).collect::<Vec<_>>()
         };
-        rooms.into_iter().flat_map(named).collect()
+        let topics = self.topics.problems().into_iter();
+        let topics = topics.map(|(key, text)| (format!("topics.{key}"), text));
+        rooms.into_iter().flat_map(named).chain(topics).collect()
     }
 }

@@ -8,6 +8,7 @@ use toml::{Table, Value};
 
 use super::Config;
 use super::load::tree_of;
+use super::open;
 
 const HEAD: &str = "\
 # Every option of Helios with its default. Written from the doc comments in src/*/options.rs:
@@ -35,7 +36,23 @@ fn section(text: &mut String, name: &str, table: &Table, about: &Json, root: &Js
     for (key, value) in sections {
         let Value::Table(inner) = value else { continue };
         let path = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
-        section(text, &path, inner, &property(about, key, root), root);
+        let about = property(about, key, root);
+        section(text, &path, inner, &about, root);
+        if open::is_open(&path) {
+            entry(text, &path, &about["additionalProperties"], root);
+        }
+    }
+}
+
+/// What an entry of the user's own name is made of, commented out: there is none by default.
+fn entry(text: &mut String, path: &str, reference: &Json, root: &Json) {
+    let place = reference["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+    let about = place.and_then(|place| root.pointer(place)).unwrap_or(&Json::Null);
+    let mut written = String::new();
+    section(&mut written, &format!("{path}.NAME"), &open::template(), about, root);
+    for line in written.lines() {
+        let comment = if line.is_empty() || line.starts_with('#') { "" } else { "# " };
+        let _ = writeln!(text, "{comment}{line}");
     }
 }
 

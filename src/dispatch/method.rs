@@ -44,6 +44,8 @@ pub struct MethodOptions {
     pub private: bool,
     /// Calling twice is the same as once, so a client may repeat it.
     pub idempotent: bool,
+    /// The handler checks the payload by itself; the schema is only told.
+    pub checks_itself: bool,
     /// One sentence for people.
     pub description: String,
 }
@@ -114,7 +116,7 @@ impl Method {
                 limit => limit,
             },
             running: AtomicUsize::new(0),
-            schema: schema.map_err(|error| error.to_string())?,
+            schema: schema.map_err(|error| error.to_string())?.filter(|_| !options.checks_itself),
             name,
             options,
             handler,

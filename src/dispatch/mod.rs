@@ -28,7 +28,7 @@ pub use peer::{CallError, Peer, SendError, Starling};
 pub use registry::{Registry, RegistryBuilder, RegistryError};
 pub use reply::{IntoReply, Reply};
 pub use run::{Answer, Call, Refused};
-pub use topics::{InvalidPattern, TopicEvent, TopicHandlers, TopicPattern};
+pub use topics::{TopicEvent, TopicHandlers};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -15,8 +15,8 @@ use super::handler::{self, Responder};
 use super::method::{Handler, Method, MethodOptions};
 use super::options::MethodDefaults;
 use super::reply::{IntoReply, Reply};
-use super::topics::{InvalidPattern, TopicEvent, TopicHandlers};
-use crate::protocol::{InvalidName, MethodName, Payload};
+use super::topics::{TopicEvent, TopicHandlers};
+use crate::protocol::{InvalidName, InvalidPattern, MethodName, Payload};
 use crate::telemetry::Metrics;
 
 /// Why the registry could not be put together.

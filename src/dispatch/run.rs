@@ -14,6 +14,7 @@ use super::BoxFuture;
 use super::context::Context;
 use super::error::MethodError;
 use super::events;
+use super::method::Method;
 use super::peer::Starling;
 use super::registry::Registry;
 use super::reply::Reply;
@@ -49,8 +50,32 @@ impl Call {
         request_id: RequestId,
         name: &str,
     ) -> Result<Self, Refused> {
-        let started = Instant::now();
         let known = registry.get(name).filter(|method| !method.options().private);
+        Self::admit_known(known, metrics, starling, request_id, name)
+    }
+
+    /// The same for a call that the server makes in the name of a caller: private methods are open to it.
+    ///
+    /// # Errors
+    /// With what the caller is told.
+    pub fn admit_private(
+        registry: &Registry,
+        metrics: &Arc<Metrics>,
+        starling: &Starling,
+        request_id: RequestId,
+        name: &str,
+    ) -> Result<Self, Refused> {
+        Self::admit_known(registry.get(name), metrics, starling, request_id, name)
+    }
+
+    fn admit_known(
+        known: Option<&Arc<Method>>,
+        metrics: &Arc<Metrics>,
+        starling: &Starling,
+        request_id: RequestId,
+        name: &str,
+    ) -> Result<Self, Refused> {
+        let started = Instant::now();
         let endpoint = known.map_or("unknown", |method| method.name());
         let refused = |error: MethodError| {
             metrics.observe_failure(endpoint, error.label());

@@ -23,7 +23,7 @@ pub(super) fn claim_of(request: &Request) -> Option<Claim> {
     let position = text(POSITION).and_then(|number| number.parse().ok());
     let instance = text(INSTANCE).map(|name| name.chars().take(64).collect());
     let attempt = text(ATTEMPT).and_then(|number| number.parse().ok()).unwrap_or_default();
-    Some(Claim { token, position, instance, attempt })
+    Some(Claim { token, position, instance, attempt, topics: None, only_topics: false })
 }
 
 /// The token of `Bearer <token>`.

@@ -15,9 +15,8 @@ use tokio::time::timeout;
 
 use super::serve::Surroundings;
 use super::token;
-use crate::auth::Principal;
 use crate::protocol::{Dialect, SUBPROTOCOL_RESUME};
-use crate::starling::{Connection, DrainPhase, Place, Refusal, SessionService, Transport};
+use crate::starling::{Connection, DrainPhase, Handshake, Place, Refusal, SessionService, Transport};
 
 /// Why a handshake is refused: the metric's label, the answer's status and text, and when to try again.
 struct Refused {
@@ -88,7 +87,9 @@ struct Wanted {
 /// Finds the session. The peer hears nothing and can say nothing before that is done.
 async fn serve(around: &Surroundings, request: &Request, wanted: Wanted, place: Place) -> SessionService {
     let (starlings, Wanted { dialect, resumes }) = (&around.starlings, wanted);
-    let principal = Principal::anonymous();
+    let header = |name: &str| Some(request.headers().get(name)?.to_str().ok()?.to_owned());
+    let handshake = Handshake::new(request.uri().query().unwrap_or_default(), &header);
+    let principal = around.shared.hooks.principal_of(&handshake);
     let opened = match token::claim_of(request) {
         Some(claim) => starlings.claimed(&claim, dialect, principal).await,
         None if resumes => {

@@ -4,7 +4,9 @@
 use serde_json::json;
 
 use crate::dispatch::MethodError;
+use crate::hub::{PublishError, SubscribeError};
 use crate::protocol::ErrorCode;
+use crate::starling::Unsubscribed;
 use crate::store::{Refusal, StoreError, WatchError};
 
 /// A failure of the store.
@@ -29,6 +31,40 @@ pub(super) fn refusal(place: &str, refusal: &Refusal) -> MethodError {
         Refusal::Quota { limit } => {
             MethodError::from(ErrorCode::QuotaExceeded).with_details(&json!({ "limit": limit }))
         }
+    }
+}
+
+/// A topic that cannot be had.
+pub(super) fn topic(error: &SubscribeError) -> MethodError {
+    match error {
+        SubscribeError::Name(_) | SubscribeError::Length { .. } | SubscribeError::Patterns(_) => {
+            MethodError::invalid([format!("/topic: {error}")])
+        }
+        SubscribeError::Namespace(_) => MethodError::of(ErrorCode::PermissionDenied, error.to_string()),
+        SubscribeError::TooMany => ErrorCode::QuotaExceeded.into(),
+    }
+}
+
+/// A subscription that a session does not get.
+pub(super) fn unsubscribed(error: &Unsubscribed) -> MethodError {
+    match error {
+        Unsubscribed::Topic(error) => topic(error),
+        Unsubscribed::TooMany(limit) => MethodError::of(ErrorCode::QuotaExceeded, error.to_string())
+            .with_details(&json!({ "limit": limit })),
+    }
+}
+
+/// Something that is not published.
+pub(super) fn publish(error: &PublishError) -> MethodError {
+    match error {
+        PublishError::Topic(error) => topic(error),
+        PublishError::Name(_) => MethodError::invalid([format!("/topic: {error}")]),
+        PublishError::TooLarge { .. } | PublishError::Data(_) => {
+            MethodError::invalid([format!("/data: {error}")])
+        }
+        PublishError::Tags => MethodError::invalid([format!("/tags: {error}")]),
+        PublishError::NotKept(_) => ErrorCode::StoreUnavailable.into(),
+        PublishError::Stopped => ErrorCode::ServerDraining.into(),
     }
 }
 

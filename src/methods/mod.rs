@@ -10,9 +10,11 @@ mod options;
 mod sessions;
 mod system;
 mod token;
+mod topics;
 
 pub use options::{DemoOptions, KvOptions};
 pub use sessions::SessionArchive;
+pub use topics::{StoreLedger, TopicDesk, measure};
 
 use std::sync::{Arc, OnceLock};
 
@@ -42,13 +44,18 @@ pub fn add_demo(to: &mut RegistryBuilder) {
 }
 
 /// Adds the namespace `kv`.
-pub fn add_kv(to: &mut RegistryBuilder, store: &Store, options: &KvOptions) {
-    kv::add(to, store, options);
+pub fn add_kv(to: &mut RegistryBuilder, store: &Store, options: &KvOptions, topics: &TopicDesk) {
+    kv::add(to, store, options, topics);
 }
 
 /// Adds the namespace `starling`.
 pub fn add_sessions(to: &mut RegistryBuilder) {
     sessions::add(to);
+}
+
+/// Adds the namespace `topic`, and the numbers of the server.
+pub fn add_topics(to: &mut RegistryBuilder, topics: &TopicDesk) {
+    topics::add(to, topics);
 }
 
 /// Adds the namespace `token`.

@@ -1,5 +1,6 @@
 //! The handshake of a peer.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub struct Resume {
     pub instance: Option<String>,
     /// Which attempt of this client it is: one that was slow to arrive does not beat a later one.
     pub attempt: u64,
+    /// The position of the last publication of each topic that was handled.
+    pub topics: Option<BTreeMap<String, String>>,
     /// Where the token goes. Peers that know no extensions only have the URL.
     pub way: ResumeWay,
 }

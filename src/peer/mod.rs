@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 pub use connect::{ConnectError, PeerOptions, Resume, ResumeWay};
-pub use received::{CallFailure, Received};
+pub use received::{CallFailure, Place, Received};
 
 use self::connect::Socket;
 use crate::base::Clock;
@@ -79,9 +79,10 @@ impl Peer {
         let (clock, limit) = (Clock::default(), options.timeout);
         let mut peer = Self { socket, dialect, clock, waiting: VecDeque::new(), limit, received: 0, sent: 0 };
         if let Some(resume) = options.resume.as_ref().filter(|resume| resume.way == ResumeWay::Message) {
-            let Resume { token, position, instance, attempt, .. } = resume;
+            let Resume { token, position, instance, attempt, topics, .. } = resume;
             let data = json!({
                 "token": token, "position": position, "instance": instance, "attempt": attempt,
+                "topics": topics,
             });
             let sent = peer.notify(TOPIC_RESUME, &data).await;
             sent.map_err(|error| ConnectError::Resume(Box::new(error)))?;
@@ -245,7 +246,9 @@ impl Peer {
 
     fn counted(&mut self, received: Received) -> Received {
         let about = match &received {
-            Received::Notification { topic, .. } => is_about_connection(topic),
+            Received::Notification { topic, published, .. } => {
+                published.is_some() || is_about_connection(topic)
+            }
             Received::Other(_) => true,
             _ => false,
         };

@@ -1,5 +1,6 @@
 //! Messages as a peer gets them, owned.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::Value;
@@ -28,6 +29,8 @@ pub enum Received {
         data: Value,
         /// The `peer` field.
         peer: Option<Value>,
+        /// Where it belongs, if it was published on a topic.
+        published: Option<Place>,
     },
     /// The server calls a method of ours.
     Request {
@@ -44,6 +47,17 @@ pub enum Received {
     Error(CallFailure),
     /// Something that is no message of the protocol.
     Other(Vec<u8>),
+}
+
+/// Where a publication belongs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Place {
+    /// Its position in the topic.
+    pub position: String,
+    /// The pattern that it came by.
+    pub pattern: Option<String>,
+    /// Its tags, null without any.
+    pub tags: Value,
 }
 
 /// An error that the other side gave.
@@ -88,6 +102,11 @@ impl Received {
                 topic: notification.topic.into_owned(),
                 data: value(notification.data),
                 peer: notification.peer.map(|peer| value(Some(peer))),
+                published: notification.published.map(|published| Place {
+                    position: published.position.into_owned(),
+                    pattern: published.pattern.map(Cow::into_owned),
+                    tags: value(published.tags),
+                }),
             },
             Incoming::Request(request) => Self::Request {
                 id: request.id.to_string(),

@@ -72,6 +72,11 @@ impl Codec {
 }
 
 impl Dialect {
+    /// A number below four, for tables of what is written for each.
+    pub fn index(self) -> usize {
+        usize::from(self.extensions) + 2 * usize::from(self.codec == Codec::MsgPack)
+    }
+
     /// A peer that asked for no subprotocol: every existing client.
     pub const EXISTING: Self = Self { codec: Codec::Json, extensions: false };
 

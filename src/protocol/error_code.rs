@@ -74,6 +74,7 @@ error_codes! {
     RequestTimeout "REQUEST_TIMEOUT" Server retry true http 504 "Method execution timed out"
     RequestCancelled "REQUEST_CANCELLED" Caller retry false http 499 "The request was cancelled"
     RequestLimitExceeded "REQUEST_LIMIT_EXCEEDED" Caller retry true http 429 "Too many requests of this connection are unanswered"
+    RateLimitExceeded "RATE_LIMIT_EXCEEDED" Caller retry true http 429 "Too fast; try again later"
     MethodBusy "METHOD_BUSY" Server retry true http 503 "The method runs as often as it may"
     ResponseTooLarge "RESPONSE_TOO_LARGE" Server retry false http 500 "The answer is longer than a message may be"
     InternalError "INTERNAL_ERROR" Server retry false http 500 "Internal error"

@@ -87,6 +87,19 @@ pub struct Notification<'a> {
     pub data: Option<Raw<'a>>,
     /// Present if it is meant for another peer.
     pub peer: Option<Raw<'a>>,
+    /// Present if it was published to subscribers.
+    pub published: Option<Published<'a>>,
+}
+
+/// What a publication tells besides topic and data.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Published<'a> {
+    /// Its place in the history of the topic, opaque to whoever gets it.
+    pub position: Cow<'a, str>,
+    /// The pattern that it came by, if the subscription was to a pattern.
+    pub pattern: Option<Cow<'a, str>>,
+    /// Its tags: an object of texts.
+    pub tags: Option<Raw<'a>>,
 }
 
 /// A complaint without a request.
@@ -163,6 +176,15 @@ pub enum Outgoing<'a> {
         data: Option<Raw<'a>>,
         /// Who tells, if another peer does.
         peer: Option<Raw<'a>>,
+    },
+    /// Tells a subscriber of a publication. Only peers that know our extensions get more than topic and data.
+    Publication {
+        /// The topic.
+        topic: &'a str,
+        /// Its content.
+        data: Raw<'a>,
+        /// What else is told.
+        published: Option<&'a Published<'a>>,
     },
     /// Complains about something that no request id was known for.
     Error {

@@ -11,6 +11,7 @@ pub mod json;
 mod message;
 pub mod msgpack;
 mod names;
+mod pattern;
 mod payload;
 mod request_id;
 mod violation;
@@ -19,10 +20,11 @@ pub use close_code::CloseCode;
 pub use codec::{Codec, Dialect, EncodeError};
 pub use error_code::{ErrorCode, Fault};
 pub use message::{
-    Decoded, ErrorMessage, Failure, Foreign, Incoming, Notification, Outgoing, Refusal, Request, Response,
-    Severity,
+    Decoded, ErrorMessage, Failure, Foreign, Incoming, Notification, Outgoing, Published, Refusal, Request,
+    Response, Severity,
 };
 pub use names::{InvalidName, METHOD_NAME_MAX, MethodName, is_method_name, is_reserved, is_topic_name};
+pub use pattern::{InvalidPattern, TopicPattern};
 pub use payload::{Payload, PayloadError, Raw};
 pub use request_id::RequestId;
 pub use violation::Violations;
@@ -60,9 +62,25 @@ pub const TOPIC_RECOVERED: &str = "connection:recovered";
 /// The topic of the advice that a server gives when it stops.
 pub const TOPIC_DRAINING: &str = "system:draining";
 
-/// Whether a notification is about the connection: it is not numbered and never sent again.
+/// The topic of what a subscriber is told when publications are missing.
+pub const TOPIC_GAP: &str = "topic:gap";
+
+/// The topic of who has come to a topic, and who has left.
+pub const TOPIC_PRESENCE: &str = "topic:presence";
+
+/// Whether a notification is about the connection: it is not numbered and never sent again. Nor is what has a
+/// position of its own, and what subscribers are told beside it.
 pub fn is_about_connection(topic: &str) -> bool {
-    matches!(topic, TOPIC_HELLO | TOPIC_RECOVERED | TOPIC_DRAINING | TOPIC_ACK | TOPIC_RESUME)
+    matches!(
+        topic,
+        TOPIC_HELLO
+            | TOPIC_RECOVERED
+            | TOPIC_DRAINING
+            | TOPIC_ACK
+            | TOPIC_RESUME
+            | TOPIC_GAP
+            | TOPIC_PRESENCE
+    )
 }
 
 /// Subprotocol of a peer that knows our extensions and speaks the compact codec.

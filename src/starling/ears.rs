@@ -35,7 +35,7 @@ impl Ears {
     /// Links a socket to its session.
     pub(super) fn open(opened: &Opened, starlings: &Starlings, link: &Arc<Link>) -> Self {
         let session = Arc::clone(&opened.session);
-        let Some(turn) = session.attach(link, opened.recovery.as_ref()) else {
+        let Some(turn) = session.attach(link, opened) else {
             // It ended between the claim and this; a new one has not.
             return Self::open(&starlings.instead_of(opened), starlings, link);
         };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::recovery::SessionEvent;
+use crate::auth::Principal;
 use crate::base::StarlingId;
 use crate::dispatch::{BoxFuture, MethodError, Starling};
 use crate::protocol::Payload;
@@ -14,6 +15,38 @@ type TextHook = Box<dyn Fn(&Starling, &str) + Send + Sync>;
 type SessionHook = Box<dyn Fn(&Starling, &SessionEvent) + Send + Sync>;
 type ClaimsHook = Box<dyn Fn(&Starling) -> Map<String, Value> + Send + Sync>;
 type BinaryHook = Box<dyn Fn(&Starling, &[u8]) + Send + Sync>;
+type IdentifyHook = Box<dyn Fn(&Handshake<'_>) -> Principal + Send + Sync>;
+
+/// What a peer says of itself before there is a socket.
+pub struct Handshake<'a> {
+    query: &'a str,
+    header: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl<'a> Handshake<'a> {
+    /// A handshake with this query, and a way to look at its headers.
+    pub fn new(query: &'a str, header: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { query, header }
+    }
+
+    /// The value of a name in the query, as it is written there.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
+    /// A header, if it is text.
+    pub fn header(&self, name: &str) -> Option<String> {
+        (self.header)(name)
+    }
+}
+
+impl fmt::Debug for Handshake<'_> {
+    /// Tokens may be in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handshake")
+    }
+}
 
 /// Decides who gets a message that a peer addressed to another one. `None` refuses it.
 pub type ProxyHook =
@@ -34,6 +67,16 @@ pub struct Hooks {
     pub token_claims: Option<ClaimsHook>,
     /// Messages with `peer`.
     pub proxy: Option<ProxyHook>,
+    /// Who connects. Without it everybody is anonymous.
+    pub identify: Option<IdentifyHook>,
+}
+
+impl Hooks {
+    /// Who connects with a handshake.
+    pub fn principal_of(&self, handshake: &Handshake<'_>) -> Principal {
+        let identified = self.identify.as_ref().and_then(|hook| guarded("identify", || hook(handshake)));
+        identified.unwrap_or_else(Principal::anonymous)
+    }
 }
 
 /// What a peer wants from another one.

@@ -29,7 +29,7 @@ mod shared;
 pub mod websocket;
 
 pub use connection::{Connection, Service, Transport};
-pub use hooks::{Hooks, ProxyHook, ProxyKind, ProxyRequest};
+pub use hooks::{Handshake, Hooks, ProxyHook, ProxyKind, ProxyRequest};
 pub use link::{Link, Unsent};
 pub use manager::{ManagerGone, Place, Refusal, Starlings, StarlingsManager};
 pub use options::{ConnectionOptions, ProxyMode};
@@ -38,5 +38,6 @@ pub use recovery::{
     SessionEvent, SessionRecord, StateProvider,
 };
 pub use service::SessionService;
-pub use session::{Session, SessionOptions};
+pub use session::write_message_frame;
+pub use session::{Begun, Session, SessionOptions, Terms, Unsubscribed, about as about_replay};
 pub use shared::{DrainPhase, Parts, Shared, capabilities};

@@ -52,7 +52,8 @@ impl Outbox {
     /// Queues a whole frame that other outboxes hold too.
     pub(super) fn push_shared(&mut self, frame: &Bytes, limit: usize) -> Result<(), Full> {
         self.admit(frame.len(), limit)?;
-        if frame.len() < SHARE_BYTES {
+        // Alone, it is written as it is. With others it is worth joining them to one write.
+        if frame.len() < SHARE_BYTES && !self.is_empty() {
             self.open.extend_from_slice(frame);
         } else {
             self.seal();
@@ -92,7 +93,12 @@ impl Outbox {
         if self.sealed.is_empty() {
             self.seal();
         }
-        self.sealed.pop_front()
+        let first = self.sealed.pop_front()?;
+        if first.len() >= SHARE_BYTES || !self.sealed.is_empty() || self.open.is_empty() {
+            return Some(first);
+        }
+        let rest = std::mem::take(&mut self.open);
+        Some([&first[..], &rest].concat().into())
     }
 
     /// Forgets what was not taken.

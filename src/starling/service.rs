@@ -5,7 +5,7 @@
 //! found.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ const FRAMES_MAX: usize = 10_000;
 const BYTES_MAX: usize = 16 << 20;
 
 /// The data of the first message.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Resume {
     token: String,
     #[serde(default)]
@@ -91,6 +91,10 @@ struct Resume {
     instance: Option<String>,
     #[serde(default)]
     attempt: u64,
+    #[serde(default)]
+    topics: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    only: bool,
 }
 
 /// Longer names are cut: they only tell clients apart.
@@ -161,10 +165,9 @@ fn claim_of(dialect: Dialect, frame: &Frame) -> Option<Claim> {
     }
     // What cannot be read is no token, and a peer without a good token gets a new session and is told why.
     let resume = notification.data.and_then(|data| data.read::<Resume>().ok());
-    let Resume { token, position, instance, attempt } =
-        resume.unwrap_or(Resume { token: String::new(), position: None, instance: None, attempt: 0 });
+    let Resume { token, position, instance, attempt, topics, only } = resume.unwrap_or_default();
     let instance = instance.map(|name| name.chars().take(INSTANCE_MAX).collect());
-    Some(Claim { token, position, instance, attempt })
+    Some(Claim { token, position, instance, attempt, topics, only_topics: only })
 }
 
 /// Finds the session, links the socket to it, and does what has waited.

@@ -14,10 +14,11 @@ use super::manager::Table;
 use super::options::ConnectionOptions;
 use super::proxy::ProxyTable;
 use super::recovery::{Archive, Journal, StateProvider};
-use super::session::SessionOptions;
+use super::session::{Session, SessionOptions};
 use crate::auth::KeyRing;
 use crate::base::{Clock, Random, StarlingId};
 use crate::dispatch::Registry;
+use crate::hub::Hub;
 use crate::protocol::{Codec, OUTGOING_BYTES_MAX, PROTOCOL_NAME, PROTOCOL_VERSION};
 use crate::telemetry::Metrics;
 
@@ -28,6 +29,8 @@ pub struct Shared {
     pub registry: Registry,
     /// What embedding code does with other frames.
     pub hooks: Hooks,
+    /// The topics.
+    pub hub: Hub,
     /// The metric table.
     pub metrics: Arc<Metrics>,
     /// The time.
@@ -67,6 +70,8 @@ pub struct Parts {
     pub registry: Registry,
     /// What embedding code does with other frames.
     pub hooks: Hooks,
+    /// The topics.
+    pub hub: Hub,
     /// The metric table.
     pub metrics: Arc<Metrics>,
     /// The time.
@@ -86,8 +91,18 @@ pub struct Parts {
 impl Shared {
     /// Surroundings for a server that is about to start.
     pub fn new(parts: Parts) -> Self {
-        let Parts { registry, hooks, metrics, clock, options, session_options, tokens, providers, archive } =
-            parts;
+        let Parts {
+            registry,
+            hooks,
+            hub,
+            metrics,
+            clock,
+            options,
+            session_options,
+            tokens,
+            providers,
+            archive,
+        } = parts;
         Self {
             proxied: ProxyTable::default(),
             kinds: Kinds::of(&metrics),
@@ -98,6 +113,7 @@ impl Shared {
             drain_window_ms: AtomicU64::new(0),
             registry,
             hooks,
+            hub,
             metrics,
             clock,
             options,
@@ -105,6 +121,11 @@ impl Shared {
             tokens,
             providers,
         }
+    }
+
+    /// The session with this id, be it connected or not.
+    pub fn session(&self, id: StarlingId) -> Option<Arc<Session>> {
+        self.table.read().get(id)
     }
 
     /// How far the server is from stopping.

@@ -49,6 +49,20 @@ pub enum Command {
         /// What to add.
         tail: Vec<u8>,
     },
+    /// Adds an entry to a numbered log: the number after the counter's, which it becomes. The entry lies under the
+    /// prefix and the number in 20 digits; entries beyond the last `keep` go. Gives [`super::Outcome::Number`].
+    Record {
+        /// The key that counts.
+        counter: Key,
+        /// What the keys of entries begin with.
+        prefix: Key,
+        /// The entry.
+        value: Value,
+        /// How many entries stay.
+        keep: u64,
+        /// When the entry ends.
+        expiry: Expiry,
+    },
     /// Takes all keys away. Gives [`super::Outcome::Number`], how many there were.
     Clear,
     /// Tells whoever watches the channel. Gives [`super::Outcome::Written`].
@@ -168,7 +182,8 @@ impl Command {
             | Self::Delete { key, .. }
             | Self::Expire { key, .. }
             | Self::Increment { key, .. }
-            | Self::Append { key, .. } => Some(key),
+            | Self::Append { key, .. }
+            | Self::Record { counter: key, .. } => Some(key),
             Self::Clear | Self::Emit { .. } | Self::Read(_) => None,
         }
     }
@@ -196,6 +211,7 @@ impl Work {
         let bytes = |command: &Command| match command {
             Command::Set { value, .. } | Command::Emit { data: value, .. } => value.len(),
             Command::Append { tail, .. } => tail.len(),
+            Command::Record { value, .. } => value.len(),
             _ => 0,
         };
         match self {

@@ -125,6 +125,9 @@ impl Engine {
             Command::Expire { key, at: ends } => Ok(self.expire(key, ends, found, at)),
             Command::Increment { key, by, json } => self.increment(key, by, json, found),
             Command::Append { key, tail } => Ok(self.append(key, tail, found)),
+            Command::Record { counter, prefix, value, keep, expiry } => {
+                self.record(counter, &prefix, value, keep, expiry, found, at)
+            }
             Command::Clear => {
                 let before = View::new(self.state.clone(), at).len();
                 if !self.state.entries().is_empty() {
@@ -223,6 +226,35 @@ impl Engine {
         };
         self.put(key, value, found.expires_at(), &found);
         Ok(Outcome::Number(sum))
+    }
+
+    /// Entries that one more may push out, so that a log that was made shorter gets there by and by.
+    const RECORD_DROPS: u64 = 2;
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of one command")]
+    fn record(
+        &mut self,
+        counter: Key,
+        prefix: &Key,
+        value: Value,
+        keep: u64,
+        expiry: Expiry,
+        found: Found,
+        at: u64,
+    ) -> Result<Outcome, Refusal> {
+        let outcome = self.increment(counter, 1, false, found)?;
+        let Outcome::Number(number) = outcome else { return Ok(outcome) };
+        let entry = |number: u64| -> Key { [prefix, format!("{number:020}").as_bytes()].concat().into() };
+        let last = number.unsigned_abs();
+        for old in (1..=last.saturating_sub(keep)).rev().take(Self::RECORD_DROPS as usize) {
+            if self.state.raw(&entry(old)).is_some() {
+                self.change(Change::Delete { key: entry(old), expired: false });
+            }
+        }
+        let key = entry(last);
+        let there = self.state.raw(&key).cloned();
+        self.set(key, value, Condition::Always, expiry, Found { alive: there.is_some(), there }, at);
+        Ok(outcome)
     }
 
     fn append(&mut self, key: Key, tail: Vec<u8>, found: Found) -> Outcome {

@@ -17,6 +17,9 @@ pub(super) struct Limits {
     data_bytes: usize,
 }
 
+/// Digits of the number of a log entry, which are part of its key.
+const NUMBER_DIGITS: usize = 20;
+
 impl Limits {
     /// Whether one commit may change this much. It is one record of the log and one piece of memory.
     pub(super) fn check_commit(&self, bytes: usize) -> Result<(), Refusal> {
@@ -47,6 +50,7 @@ impl Limits {
             Command::Append { key, tail } => (key, tail.len()),
             Command::Emit { channel, data } => (channel, data.len()),
             Command::Increment { key, .. } => (key, 0),
+            Command::Record { prefix, value, .. } => (prefix, value.len() + NUMBER_DIGITS),
             Command::Delete { .. } | Command::Expire { .. } | Command::Clear | Command::Read(_) => {
                 return Ok(());
             }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use prometheus::core::Collector;
+use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
     Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
     Registry, TextEncoder,
@@ -10,6 +11,7 @@ use prometheus::{
 
 use super::atlas::AtlasMetrics;
 use super::sessions::SessionMetrics;
+use super::topics::TopicMetrics;
 
 /// The metrics of one server. Fields are resolved once, so that moving one is an atomic addition.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub struct Metrics {
     pub callbacks: IntCounterVec,
     /// Sessions.
     pub sessions: SessionMetrics,
+    /// Topics.
+    pub topics: TopicMetrics,
     /// The store.
     pub atlas: AtlasMetrics,
 }
@@ -113,6 +117,7 @@ impl Metrics {
             proxied: counters(of, "helios_peer_messages_total", "Messages from peer to peer", &["outcome"]),
             callbacks: counters(of, "helios_callbacks_total", "Requests from the server", &["outcome"]),
             sessions: SessionMetrics::new(of),
+            topics: TopicMetrics::new(of),
             atlas: AtlasMetrics::new(of),
             registry,
         }
@@ -124,6 +129,15 @@ impl Metrics {
             ok: self.requests.with_label_values(&["WS", endpoint, "ok"]),
             duration: self.request_duration.with_label_values(&["WS", endpoint]),
         }
+    }
+
+    /// Requests that were answered since the start, and the seconds that all of them took together.
+    pub fn answered(&self) -> (u64, f64) {
+        let families = self.request_duration.collect();
+        let all = families.iter().flat_map(MetricFamily::get_metric);
+        all.map(Metric::get_histogram).fold((0, 0.0), |(count, seconds), histogram| {
+            (count + histogram.get_sample_count(), seconds + histogram.get_sample_sum())
+        })
     }
 
     /// Counts an HTTP request.

@@ -10,6 +10,7 @@ mod metrics;
 mod options;
 mod scope;
 mod sessions;
+mod topics;
 
 pub use atlas::AtlasMetrics;
 pub use format::LogFormat;
@@ -18,3 +19,4 @@ pub use metrics::{CallMetrics, Metrics};
 pub use options::TelemetryOptions;
 pub use scope::{RequestScope, current_request_id, enter_request};
 pub use sessions::SessionMetrics;
+pub use topics::TopicMetrics;

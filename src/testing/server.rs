@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::app::{Drained, Helios, HeliosBuilder, Running};
 use crate::config::Config;
+use crate::hub::Hub;
 use crate::peer::{Peer, PeerOptions};
 use crate::starling::Starlings;
 use crate::store::Store;
@@ -22,6 +23,7 @@ pub struct TestServer {
     http_url: String,
     ws_url: String,
     starlings: Starlings,
+    hub: Hub,
     metrics: Arc<Metrics>,
     stop: Option<oneshot::Sender<Stop>>,
     thread: Option<JoinHandle<()>>,
@@ -67,15 +69,16 @@ impl TestServer {
                 let server = build(Helios::builder().config(config)).start().await.expect("it starts");
                 let urls = (server.http_url(), server.ws_url(), server.atlas_address());
                 let metrics = Arc::clone(server.metrics());
-                let handles = (server.starlings().clone(), metrics, server.store().clone());
+                let handles =
+                    (server.starlings().clone(), server.hub().clone(), metrics, server.store().clone());
                 let _ = started.send((urls, handles));
                 finish(server, stopped.await.unwrap_or(Stop::AtOnce)).await;
             });
         });
-        let ((http_url, ws_url, atlas), (starlings, metrics, store)) =
+        let ((http_url, ws_url, atlas), (starlings, hub, metrics, store)) =
             ready.recv().expect("the server starts");
         let (stop, thread) = (Some(stop), Some(thread));
-        Self { http_url, ws_url, starlings, metrics, stop, thread, store, atlas, directory }
+        Self { http_url, ws_url, starlings, hub, metrics, stop, thread, store, atlas, directory }
     }
 
     /// Such as `http://127.0.0.1:40000`.
@@ -96,6 +99,11 @@ impl TestServer {
     /// Everybody who is connected.
     pub fn starlings(&self) -> &Starlings {
         &self.starlings
+    }
+
+    /// The topics.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
     }
 
     /// Where the TCP port of the store listens, if the options gave it one.

@@ -1,5 +1,6 @@
 //! A client for tests of applications: asks, expects, and loses its connection when it is told to.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -36,6 +37,8 @@ pub struct MockStarling {
     position: u64,
     instance: String,
     attempt: u64,
+    /// Where it stands in each topic: the position of the last publication that was taken.
+    topics: BTreeMap<String, String>,
 }
 
 /// What the server said when a session was taken up again.
@@ -53,6 +56,8 @@ pub struct Resumed {
     pub restarted: bool,
     /// How many messages of this client have come, if the server knows.
     pub received: Option<u64>,
+    /// What it said of each topic: recovered, replayed, position, reason.
+    pub topics: BTreeMap<String, Value>,
 }
 
 /// How long to look for something that must not come.
@@ -79,8 +84,18 @@ impl MockStarling {
         };
         let instance = crate::protocol::RequestId::generate().to_string();
         let (url, token, peer) = (url.to_owned(), String::new(), Some(peer));
-        let mut starling =
-            Self { url, options, peer, session, token, base: 0, position: 0, instance, attempt: 0 };
+        let mut starling = Self {
+            url,
+            options,
+            peer,
+            session,
+            token,
+            base: 0,
+            position: 0,
+            instance,
+            attempt: 0,
+            topics: BTreeMap::new(),
+        };
         starling.refresh().await;
         starling
     }
@@ -160,6 +175,38 @@ impl MockStarling {
         assert!(!matches!(found, Ok(Ok(_))), "there is a notification on {unwanted}: {found:?}");
     }
 
+    /// Subscribes to a topic from now on.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub async fn subscribe(&mut self, topic: &str) {
+        let told = self.request("topic:subscribe", serde_json::json!({ "topic": topic })).await;
+        let position = told.expect("the topic is open")["position"].as_str().unwrap_or_default().to_owned();
+        self.topics.insert(topic.to_owned(), position);
+    }
+
+    /// Waits for the next publication on a topic and gives its data. It counts as handled from now on.
+    ///
+    /// # Panics
+    /// If none comes in time.
+    pub async fn expect_publication(&mut self, wanted: &str) -> Value {
+        let fits = |it: &Received| matches!(it, Received::Notification { topic, published: Some(_), .. } if topic == wanted);
+        let received = self.peer().expect(fits).await;
+        self.take_stock();
+        match received {
+            Ok(Received::Notification { data, published: Some(place), .. }) => {
+                self.topics.insert(wanted.to_owned(), place.position);
+                data
+            }
+            other => panic!("no publication on {wanted}: {other:?}"),
+        }
+    }
+
+    /// Where it stands in a topic.
+    pub fn place(&self, topic: &str) -> Option<&str> {
+        self.topics.get(topic).map(String::as_str)
+    }
+
     /// Says that everything so far was handled.
     ///
     /// # Panics
@@ -187,7 +234,8 @@ impl MockStarling {
         let instance = Some(self.instance.clone());
         self.attempt += 1;
         let attempt = self.attempt;
-        let resume = Resume { token: self.token.clone(), position, instance, attempt, ..Resume::default() };
+        let (token, topics) = (self.token.clone(), Some(self.topics.clone()));
+        let resume = Resume { token, position, instance, attempt, topics, ..Resume::default() };
         let options = PeerOptions { resume: Some(resume), ..self.options.clone() };
         let mut peer = Peer::connect(&self.url, &options).await.expect("the server accepts");
         let hello = hello(&mut peer).await;
@@ -200,6 +248,7 @@ impl MockStarling {
             same_session: session == self.session,
             restarted: told["restarted"] == true,
             received: told["received"].as_u64(),
+            topics: serde_json::from_value(told["topics"].clone()).unwrap_or_default(),
         };
         self.base = told["position"].as_u64().unwrap_or_default();
         (self.position, self.session, self.peer) = (self.base, session, Some(peer));

@@ -179,6 +179,35 @@ fn methods_are_called_from_the_shell() {
 }
 
 #[test]
+fn topics_are_published_on_and_followed_from_the_shell() {
+    let server = TestServer::start();
+    let url = ["--url", server.ws_url()];
+    let publish = |arguments: &[&str]| run(&[&["pub"], arguments, &url].concat());
+    let first: Value = serde_json::from_str(&out(&publish(&["demo:cli", "1", "--tag", "a=b"]))).unwrap();
+    assert_eq!(first["delivered"], 0);
+    publish(&["demo:cli", r#"{"x":[2]}"#, "--tag", "a=c"]);
+    publish(&["demo:cli", "3"]);
+    let begin = format!("{}-0", first["position"].as_str().unwrap().split('-').next().unwrap());
+    let sub = |arguments: &[&str]| {
+        let output = run(&[&["sub", "demo:cli", "--since", &begin], arguments, &url].concat());
+        let lines: Vec<Value> =
+            out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        lines
+    };
+    let all = sub(&["--count", "3"]);
+    assert_eq!(
+        all[0],
+        json!({"topic": "demo:cli", "position": first["position"], "data": 1, "tags": {"a": "b"}})
+    );
+    assert_eq!((&all[1]["data"], &all[2]["data"]), (&json!({"x": [2]}), &json!(3)));
+    assert_eq!(sub(&["--count", "1", "--tag", "a=c", "--tag", "a=d"])[0]["data"], json!({"x": [2]}));
+    assert!(err(&publish(&["demo:cli", "{"])).contains("not JSON"));
+    assert!(err(&publish(&["demo:*", "1"])).contains("is a pattern"));
+    assert!(err(&publish(&["other:a", "1"])).contains("PERMISSION_DENIED"));
+    assert!(err(&run(&[&["sub", "other:a"], &url[..]].concat())).contains("PERMISSION_DENIED"));
+}
+
+#[test]
 fn configurations_are_checked_and_printed() {
     let sample = run(&["default-config"]);
     let path = directory("sample.toml");

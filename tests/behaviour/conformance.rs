@@ -57,6 +57,14 @@ fn described(message: &Incoming<'_>) -> Value {
             object.insert("topic".into(), notification.topic.as_ref().into());
             put(&mut object, "data", notification.data);
             put(&mut object, "peer", notification.peer);
+            if let Some(published) = &notification.published {
+                let mut told = Map::from_iter([("position".into(), published.position.as_ref().into())]);
+                if let Some(pattern) = &published.pattern {
+                    told.insert("pattern".into(), pattern.as_ref().into());
+                }
+                put(&mut told, "tags", published.tags);
+                object.insert("published".into(), told.into());
+            }
         }
         Incoming::Error(error) => {
             object.insert("type".into(), "error".into());
@@ -156,7 +164,7 @@ async fn the_described_methods_are_those_that_the_server_has() {
     let server = TestServer::start();
     let listed = server.peer().await.request("system:methods", &json!(null)).await.unwrap();
     let mut described = Vec::new();
-    for namespace in ["demo", "kv", "starling", "system", "token"] {
+    for namespace in ["demo", "kv", "metrics", "starling", "system", "token", "topic"] {
         let path = format!("{}/protocol-spec/methods/{namespace}.json", env!("CARGO_MANIFEST_DIR"));
         let read: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         described.extend(read["methods"].as_array().unwrap().clone());

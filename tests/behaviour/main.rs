@@ -21,4 +21,8 @@ mod raw;
 mod restarts;
 mod sessions;
 mod tls;
+mod topics;
+mod topics_durable;
+mod topics_presence;
+
 mod wait;

@@ -178,7 +178,7 @@ async fn notifications_and_errors_are_forwarded_too() {
         peer: Some(peer.as_raw()),
     };
     caller.send(&told).await.unwrap();
-    let Received::Notification { request_id, topic, data, peer: from } = target.receive().await.unwrap()
+    let Received::Notification { request_id, topic, data, peer: from, .. } = target.receive().await.unwrap()
     else {
         panic!()
     };

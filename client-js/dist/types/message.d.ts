@@ -51,9 +51,18 @@ export type Notification = {
     type: "notification";
     id: string | null;
     topic: string;
-    data?: unknown;
+    data?: any;
     progress?: boolean;
     peer?: unknown;
+    published?: Published;
+};
+/**
+ * what a publication tells besides topic and data
+ */
+export type Published = {
+    position: string;
+    pattern?: string;
+    tags?: Record<string, string>;
 };
 /**
  * Messages as both codecs read and write them.

@@ -142,6 +142,7 @@ export type Recovery = {
     received: number | null;
     restarted: boolean;
     reason?: string;
+    topics?: Record<string, any>;
 };
 /**
  * What a session is taken up again with, as it is kept in a storage.

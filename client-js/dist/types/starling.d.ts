@@ -20,6 +20,8 @@
 export class Starling {
     /** The part that keeps sessions; the core bundle has none. @type {typeof import('./session.js').Session | null} */
     static Session: typeof import("./session.js").Session | null;
+    /** The part that subscribes to topics; the core bundle has none. @type {typeof import('./subscriptions.js').Subscriptions | null} */
+    static Subscriptions: typeof import("./subscriptions.js").Subscriptions | null;
     /** The ways to write messages; the core bundle has one. @type {Record<string, typeof json | typeof import('./codec-msgpack.js').msgpack>} */
     static codecs: Record<string, typeof json | typeof import("./codec-msgpack.js").msgpack>;
     /**
@@ -45,6 +47,8 @@ export class Starling {
     requests: Requests;
     methods: Methods;
     topics: Topics;
+    /** What outlives connections of topics; null in the core bundle. @type {import('./subscriptions.js').Subscriptions | null} */
+    subscriptions: import("./subscriptions.js").Subscriptions | null;
     /** Messages that wait for a connection. @type {{ send: () => void, keep?: boolean }[]} */
     waiting: {
         send: () => void;
@@ -181,9 +185,10 @@ export class Starling {
     /**
      * @param {string} topic
      * @param {unknown} data
+     * @param {Promise<unknown>[] | null} [work] what subscriptions still do with it
      * @returns {Promise<unknown> | void}
      */
-    told(topic: string, data: unknown): Promise<unknown> | void;
+    told(topic: string, data: unknown, work?: Promise<unknown>[] | null): Promise<unknown> | void;
     /** @param {any} hello */
     greeted(hello: any): void;
     /** @param {import('./message.js').Request} request */

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::super::errors;
+use super::super::topics::{Announcement, TopicDesk};
 use super::stored;
 use super::values::Encoding;
 use super::write::{Delete, Increment, Set, written};
@@ -46,6 +47,8 @@ enum Operation {
     Expire(Expire),
     /// Tells whoever watches the key, and stores nothing.
     Emit(Emit),
+    /// As `topic:publish`, on a topic with a durable history.
+    Publish(Announcement),
 }
 
 /// A change of when a key ends.
@@ -69,28 +72,47 @@ struct Emit {
 }
 
 impl Operation {
-    fn command(self, now_ms: u64) -> Result<Command, String> {
-        match self {
-            Self::Set(set) => set.command(now_ms),
-            Self::Delete(delete) => Ok(delete.command()),
-            Self::Increment(increment) => Ok(increment.command()),
+    /// The command that it becomes; an error names its place in the operation.
+    async fn command(self, ctx: &Context, topics: &TopicDesk, now_ms: u64) -> Result<Command, Wrong> {
+        Ok(match self {
+            Self::Set(set) => set.command(now_ms).map_err(Wrong::Value)?,
+            Self::Delete(delete) => delete.command(),
+            Self::Increment(increment) => increment.command(),
             Self::Expire(Expire { key, ttl_ms }) => {
-                Ok(Command::Expire { key: stored(&key), at: ttl_ms.map(|ms| now_ms.saturating_add(ms)) })
+                Command::Expire { key: stored(&key), at: ttl_ms.map(|ms| now_ms.saturating_add(ms)) }
             }
             Self::Emit(Emit { key, value }) => {
-                Ok(Command::Emit { channel: stored(&key), data: Encoding::Json.read(&value)? })
+                let data = Encoding::Json.read(&value).map_err(Wrong::Value)?;
+                Command::Emit { channel: stored(&key), data }
             }
-        }
+            Self::Publish(publish) => publish.command(ctx, topics).await.map_err(Wrong::Refused)?,
+        })
     }
 }
 
+/// Why an operation is no command.
+enum Wrong {
+    /// Something in it, at its place.
+    Value(String),
+    /// The caller is told this.
+    Refused(MethodError),
+}
+
 /// Whether it was done, and what each operation gave.
-pub(super) async fn commit(_: Context, store: Store, params: CommitParams) -> Result<Json, MethodError> {
+pub(super) async fn commit(
+    ctx: Context,
+    store: Store,
+    topics: TopicDesk,
+    params: CommitParams,
+) -> Result<Json, MethodError> {
     let now_ms = store.now_ms();
     let mut commands = Vec::with_capacity(params.operations.len());
     for (index, operation) in params.operations.into_iter().enumerate() {
-        let wrong = |text: String| MethodError::invalid([format!("/operations/{index}{text}")]);
-        commands.push(operation.command(now_ms).map_err(wrong)?);
+        let wrong = |wrong: Wrong| match wrong {
+            Wrong::Value(text) => MethodError::invalid([format!("/operations/{index}{text}")]),
+            Wrong::Refused(error) => error,
+        };
+        commands.push(operation.command(&ctx, &topics, now_ms).await.map_err(wrong)?);
     }
     let check = |check: &CheckParams| Check {
         key: stored(&check.key),

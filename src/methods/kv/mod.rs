@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::options::KvOptions;
+use super::topics::TopicDesk;
 use crate::dispatch::{Context, MethodError, MethodOptions, RegistryBuilder};
 use crate::store::{Key, Store};
 
@@ -47,7 +48,7 @@ impl Namespace<'_> {
     }
 }
 
-pub(super) fn add(to: &mut RegistryBuilder, store: &Store, options: &KvOptions) {
+pub(super) fn add(to: &mut RegistryBuilder, store: &Store, options: &KvOptions, topics: &TopicDesk) {
     let mut kv = Namespace { to, store, everyone: options.everyone };
     let about = MethodOptions::described;
     let watches_max = options.watches_max;
@@ -57,7 +58,11 @@ pub(super) fn add(to: &mut RegistryBuilder, store: &Store, options: &KvOptions) 
     kv.method("kv:set", WRITE, about("Sets the value of a key."), write::set);
     kv.method("kv:delete", WRITE, about("Takes a key away."), write::delete);
     kv.method("kv:increment", WRITE, about("Adds to a whole number."), write::increment);
-    kv.method("kv:commit", WRITE, about("Changes several keys at once, or none."), commit::commit);
+    let topics = topics.clone();
+    let text = "Changes several keys at once, or none.";
+    kv.method("kv:commit", WRITE, about(text), move |ctx, store, params| {
+        commit::commit(ctx, store, topics.clone(), params)
+    });
     let text = "Tells every change below a prefix, without a gap.";
     kv.method("kv:watch", READ, about(text), move |ctx, store, params| {
         let watching = watch::watch(&ctx, &store, &params, watches_max);

@@ -6,11 +6,14 @@
 //! | `session:out:<session>:<number>` | a message that the peer may not have, as it is sent |
 //! | `session:call:<session>:<request>` | nothing while a call runs, then the message that answered it; ends by itself |
 //! | `session:data:<session>:<name>` | a value that the session keeps, JSON |
+//! | `session:topic:<session>:<topic>` | a subscription: position and terms, JSON |
 //! | `session:revoked:<session>` | nothing; ends with the last token |
 //!
 //! Numbers are written with 20 digits, so that the order of keys is theirs.
 
 use std::sync::Arc;
+
+use serde_json::Value as Json;
 
 use crate::base::StarlingId;
 use crate::dispatch::BoxFuture;
@@ -31,7 +34,7 @@ const BYTES_MAX: usize = 8 << 20;
 const RECORDS: &str = "session:id:";
 
 /// What is below a session, apart from its record.
-const PARTS: [&str; 3] = ["session:out:", "session:call:", "session:data:"];
+const PARTS: [&str; 4] = ["session:out:", "session:call:", "session:data:", "session:topic:"];
 
 impl SessionArchive {
     /// An archive in `store`.
@@ -138,6 +141,16 @@ impl Archive for SessionArchive {
         view.prefix(RECORDS.as_bytes()).filter_map(record).collect()
     }
 
+    fn subscriptions(&self) -> Vec<(StarlingId, String, Json)> {
+        let view = self.0.view();
+        let one = |(key, entry): (&[u8], &Entry)| {
+            let (id, topic) = std::str::from_utf8(&key[PARTS[3].len()..]).ok()?.split_once(':')?;
+            let written = serde_json::from_slice(entry.value.as_bytes()).ok()?;
+            Some((id.parse().ok()?, topic.to_owned(), written))
+        };
+        view.prefix(PARTS[3].as_bytes()).filter_map(one).collect()
+    }
+
     fn contents(&self, id: StarlingId) -> Contents {
         let view = self.0.view();
         let mut contents = Contents::default();
@@ -196,6 +209,15 @@ fn delete(key: Key) -> Command {
     Command::Delete { key, condition: Condition::Always }
 }
 
+/// Sets what lies under a name, or takes it away.
+fn named(part: &str, id: StarlingId, name: &str, value: Option<&Json>) -> Command {
+    let key: Key = format!("{part}{id}:{name}").into_bytes().into();
+    match value.map(serde_json::to_vec) {
+        Some(Ok(text)) => set(key, Value::json(text), Expiry::Never),
+        _ => delete(key),
+    }
+}
+
 /// The commands that a note takes.
 fn command(view: &View, note: &Note, to: &mut Vec<Command>) {
     let id = note.session;
@@ -216,13 +238,8 @@ fn command(view: &View, note: &Note, to: &mut Vec<Command>) {
             ));
         }
         Fact::CallForgotten { id: request } => to.push(delete(call(id, *request))),
-        Fact::Data { name, value } => {
-            let key: Key = format!("{}{id}:{name}", PARTS[2]).into_bytes().into();
-            match value.as_ref().map(serde_json::to_vec) {
-                Some(Ok(text)) => to.push(set(key, Value::json(text), Expiry::Never)),
-                _ => to.push(delete(key)),
-            }
-        }
+        Fact::Data { name, value } => to.push(named(PARTS[2], id, name, value.as_ref())),
+        Fact::Subscription { topic, terms } => to.push(named(PARTS[3], id, topic, terms.as_ref())),
         Fact::Ended { revoked_until_ms } => {
             for part in PARTS {
                 let prefix = format!("{part}{id}:");

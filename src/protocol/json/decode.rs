@@ -4,11 +4,12 @@
 use std::borrow::Cow;
 
 use super::canonical;
-use super::scan::Scanner;
+use super::members::{each_member, string};
+use super::notification;
 use crate::protocol::message::{
-    Decoded, ErrorMessage, Failure, Foreign, Incoming, Notification, Refusal, Request, Response,
+    Decoded, ErrorMessage, Failure, Foreign, Incoming, Refusal, Request, Response,
 };
-use crate::protocol::names::{METHOD_NAME_MAX, is_method_name, is_topic_name};
+use crate::protocol::names::{METHOD_NAME_MAX, is_method_name};
 use crate::protocol::payload::Raw;
 use crate::protocol::violation::Violations;
 use crate::protocol::{PROTOCOL_NAME, RequestId};
@@ -215,24 +216,8 @@ impl<'a> Fields<'a> {
         let Some(content) = self.notification else {
             return Err("Missing required field: notification".into());
         };
-        let (mut topic, mut data) = (None, None);
-        let object = each_member(content, |key, value| match key {
-            "topic" => topic = Some(value),
-            "data" => data = Some(value),
-            _ => {}
-        });
-        if object.is_none() {
-            return Err("notification must be an object".into());
-        }
-        let topic = match topic.map(string) {
-            None => return Err("Missing required field: notification.topic".into()),
-            Some(None) => return Err("notification.topic must be a string".into()),
-            Some(Some(topic)) if !is_topic_name(&topic) => return Err("Invalid topic format".into()),
-            Some(Some(topic)) => topic,
-        };
         let request_id = self.request_id.and_then(string).and_then(|id| RequestId::parse(&id));
-        let data = data.map(Raw::json);
-        Ok(Incoming::Notification(Notification { request_id, topic, data, peer: self.peer() }))
+        notification::read(content, request_id, self.peer()).map(Incoming::Notification)
     }
 
     fn error(&self) -> Result<Incoming<'a>, Violations> {
@@ -332,36 +317,6 @@ fn required_text<'a>(value: Option<&'a str>, name: &str, wrong: &mut Violations)
         None => wrong.add(format!("Missing required field: {name}")),
     }
     None
-}
-
-/// Calls `each` with every member of an object. `None` if the text is not exactly one object.
-fn each_member<'a>(text: &'a str, mut each: impl FnMut(&str, &'a str)) -> Option<()> {
-    let mut scanner = Scanner::new(text);
-    if !scanner.enter_object() {
-        return None;
-    }
-    let mut first = true;
-    while let Some((key, value)) = scanner.member(first).ok()? {
-        first = false;
-        if key.contains('\\') {
-            // No name of ours has an escape in it, but it may be written with some.
-            if let Ok(key) = serde_json::from_str::<String>(&format!("\"{key}\"")) {
-                each(&key, value);
-            }
-        } else {
-            each(key, value);
-        }
-    }
-    scanner.end().ok()
-}
-
-/// The text of a JSON string. `None` for other values and for text with lone surrogates.
-fn string(value: &str) -> Option<Cow<'_, str>> {
-    let inner = value.strip_prefix('"')?.strip_suffix('"')?;
-    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
-        return Some(Cow::Borrowed(inner));
-    }
-    serde_json::from_str::<String>(value).ok().map(Cow::Owned)
 }
 
 fn is_version(text: &str) -> bool {

@@ -63,6 +63,20 @@ pub(in crate::protocol) fn encode(
             field(",\"data\":", *data, out)?;
             out.push(b'}');
         }
+        Outgoing::Publication { topic, data, published } => {
+            out.extend_from_slice(br#","type":"notification","requestId":null,"notification":{"topic":""#);
+            out.extend_from_slice(topic.as_bytes());
+            out.push(b'"');
+            if let Some(published) = published {
+                text(",\"position\":\"", &published.position, out);
+                if let Some(pattern) = &published.pattern {
+                    text(",\"pattern\":\"", pattern, out);
+                }
+                field(",\"tags\":", published.tags, out)?;
+            }
+            field(",\"data\":", Some(*data), out)?;
+            out.push(b'}');
+        }
         Outgoing::Error { severity, failure: error, peer } => {
             field(",\"peer\":", *peer, out)?;
             out.extend_from_slice(br#","type":"error","error":{"severity":""#);
@@ -83,6 +97,13 @@ fn field(name: &str, value: Option<Raw<'_>>, out: &mut Vec<u8>) -> Result<(), Pa
         out.extend_from_slice(value.translate(Codec::Json)?.as_ref());
     }
     Ok(())
+}
+
+/// A member whose text has nothing that JSON would escape.
+fn text(name: &str, value: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(value.as_bytes());
+    out.push(b'"');
 }
 
 /// Existing peers refuse empty codes, empty messages and null details, so none is ever written.

@@ -3,6 +3,8 @@
 mod canonical;
 mod decode;
 mod encode;
+mod members;
+mod notification;
 mod scan;
 
 pub use decode::{decode, foreign, request_id_of_prefix};

@@ -6,7 +6,7 @@ use super::skip::{Head, skip_value};
 use super::tag;
 use crate::protocol::codec::Codec;
 use crate::protocol::message::{
-    Decoded, ErrorMessage, Failure, Foreign, Incoming, Notification, Refusal, Request, Response,
+    Decoded, ErrorMessage, Failure, Foreign, Incoming, Notification, Published, Refusal, Request, Response,
 };
 use crate::protocol::names::{is_method_name, is_topic_name};
 use crate::protocol::payload::Raw;
@@ -66,7 +66,8 @@ impl<'a> Items<'a> {
                 Ok(Incoming::Error(ErrorMessage { failure: self.failure()?, peer: self.peer(5)? }))
             }
             Some(tag::ACK) => self.id().map(|_| Incoming::Ack),
-            _ => Err("the first element must be a message type from 0 to 5".into()),
+            Some(tag::PUBLICATION) => self.publication(),
+            _ => Err("the first element must be a message type from 0 to 6".into()),
         }
     }
 
@@ -80,14 +81,24 @@ impl<'a> Items<'a> {
         Ok(Incoming::Request(Request { id, method, payload, peer: self.peer(4)? }))
     }
 
-    fn notification(&self) -> Result<Incoming<'a>, Violations> {
+    fn topic(&self) -> Result<Cow<'a, str>, Violations> {
         let topic = self.items[2].and_then(text).ok_or("notification.topic must be a string")?;
-        if !is_topic_name(topic) {
-            return Err("Invalid topic format".into());
-        }
-        let request_id = self.items[1].and_then(request_id);
-        let (topic, data) = (Cow::Borrowed(topic), self.raw(3));
-        Ok(Incoming::Notification(Notification { request_id, topic, data, peer: self.peer(5)? }))
+        if is_topic_name(topic) { Ok(topic.into()) } else { Err("Invalid topic format".into()) }
+    }
+
+    fn notification(&self) -> Result<Incoming<'a>, Violations> {
+        let (request_id, topic, data) = (self.items[1].and_then(request_id), self.topic()?, self.raw(3));
+        let (peer, published) = (self.peer(5)?, None);
+        Ok(Incoming::Notification(Notification { request_id, topic, data, peer, published }))
+    }
+
+    fn publication(&self) -> Result<Incoming<'a>, Violations> {
+        let position = self.items[1].and_then(text).ok_or("position must be a string")?.into();
+        let (topic, data) = (self.topic()?, self.raw(3));
+        let tags = self.raw(4).filter(|tags| tags.bytes != [NIL]);
+        let pattern = self.items[5].and_then(text).map(Cow::Borrowed);
+        let published = Some(Published { position, pattern, tags });
+        Ok(Incoming::Notification(Notification { request_id: None, topic, data, peer: None, published }))
     }
 
     fn failure(&self) -> Result<Failure<'a>, Violations> {

@@ -35,6 +35,22 @@ pub(in crate::protocol) fn encode(message: &Outgoing<'_>, out: &mut Vec<u8>) -> 
             put(topic, out)?;
             trailing(&[*data, mark, *peer], out)
         }
+        // Whoever speaks this codec knows our extensions.
+        Outgoing::Publication { topic, data, published } => {
+            let owned = |text: &str| -> Result<Vec<u8>, PayloadError> {
+                let mut bytes = Vec::new();
+                put(text, &mut bytes)?;
+                Ok(bytes)
+            };
+            let pattern = published.and_then(|published| published.pattern.as_deref());
+            let pattern = pattern.map(owned).transpose()?;
+            let pattern = pattern.as_deref().map(|bytes| Raw { codec: Codec::MsgPack, bytes });
+            let optional = [Some(*data), published.and_then(|published| published.tags), pattern];
+            begin(tag::PUBLICATION, 3, &optional, out);
+            put(published.map_or("", |published| &published.position), out)?;
+            put(topic, out)?;
+            trailing(&optional, out)
+        }
         Outgoing::Error { severity, failure, peer } => {
             begin(tag::ERROR, 4, &[failure.details, *peer], out);
             put(&u8::from(*severity == Severity::Application), out)?;

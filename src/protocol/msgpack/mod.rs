@@ -8,6 +8,7 @@
 //! | 3 | notification | id or nil, topic, data?, progress?, peer? |
 //! | 4 | error | severity, code, message, details?, peer? |
 //! | 5 | ack | message id |
+//! | 6 | publication | position, topic, data, tags?, pattern? |
 //!
 //! Ids are 16 bytes, or text where 16 bytes would lose the case of its letters. There is no name, version or
 //! time in it: the subprotocol fixes the first two, and nobody reads the third.
@@ -28,4 +29,5 @@ mod tag {
     pub(super) const NOTIFICATION: u64 = 3;
     pub(super) const ERROR: u64 = 4;
     pub(super) const ACK: u64 = 5;
+    pub(super) const PUBLICATION: u64 = 6;
 }

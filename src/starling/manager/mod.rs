@@ -88,6 +88,11 @@ impl Starlings {
                 session.end(Ended::Crowded);
             }
         }
+        for (id, topic, written) in archive.subscriptions() {
+            if let Some(session) = self.get(id) {
+                session.remember_subscription(&topic, written);
+            }
+        }
     }
 
     /// Asks for a place for a connection.

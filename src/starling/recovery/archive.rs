@@ -19,6 +19,8 @@ pub trait Archive: Send + Sync + Debug + 'static {
     fn write(&self, notes: Arc<[Note]>) -> BoxFuture<Result<(), NotKept>>;
     /// All sessions that were written down and not ended.
     fn sessions(&self) -> Vec<(StarlingId, SessionRecord)>;
+    /// Subscriptions of all sessions: the topic, and what was written of it.
+    fn subscriptions(&self) -> Vec<(StarlingId, String, Value)>;
     /// What was written down of one session.
     fn contents(&self, id: StarlingId) -> Contents;
     /// Whether a session was revoked, not long ago.
@@ -89,6 +91,13 @@ pub enum Fact {
         name: String,
         /// The value.
         value: Option<Value>,
+    },
+    /// A subscription, or its end.
+    Subscription {
+        /// The topic or pattern.
+        topic: String,
+        /// What it is.
+        terms: Option<Value>,
     },
     /// The session is over: everything of it goes.
     Ended {

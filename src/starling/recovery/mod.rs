@@ -7,6 +7,7 @@ mod journal;
 mod providers;
 mod refusal;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub use providers::StateProvider;
 pub use refusal::Refusal;
 
 use super::manager::Starlings;
-use super::session::{Claimant, Session};
+use super::session::{Claimant, Places, Session};
 use crate::auth::{IssueError, Issued, Principal, StateClaims, StateToken};
 use crate::dispatch::{MethodError, Peer};
 use crate::protocol::{Dialect, ErrorCode};
@@ -36,6 +37,10 @@ pub struct Claim {
     pub instance: Option<String>,
     /// Which attempt of that peer this is, counted from 1: an older one that was slow to arrive comes too late.
     pub attempt: u64,
+    /// Where it stands in the topics that it has subscribed to: the position of each.
+    pub topics: Option<BTreeMap<String, String>>,
+    /// Whether it wants no other topics than those: others end.
+    pub only_topics: bool,
 }
 
 impl fmt::Debug for Claim {
@@ -67,6 +72,8 @@ pub(super) struct Recovery {
 pub struct Opened {
     pub(super) session: Arc<Session>,
     pub(super) recovery: Option<Recovery>,
+    /// Where the peer says that it stands in its topics.
+    pub(super) places: Places,
 }
 
 impl Opened {
@@ -85,7 +92,7 @@ impl Opened {
 impl Starlings {
     /// A new session.
     pub fn fresh(&self, dialect: Dialect, principal: Principal) -> Opened {
-        Opened { session: self.begin(dialect, principal), recovery: None }
+        Opened { session: self.begin(dialect, principal), recovery: None, places: Places::default() }
     }
 
     /// The session of whoever shows a token: the one of the token, or a new one and the reason why. A token that
@@ -102,7 +109,11 @@ impl Starlings {
                 let (refusal, restarted, exact) = wake(&session, claim.position, &claims).await;
                 let position = claim.position;
                 let recovery = Recovery { resumed: true, refusal, position, from_ms, restarted, exact };
-                Opened { session, recovery: Some(recovery) }
+                Opened {
+                    session,
+                    recovery: Some(recovery),
+                    places: Places { at: claim.topics.clone(), only: claim.only_topics },
+                }
             }
             Err(Refusal::Ended) if claims.principal.as_deref() == principal.name() => {
                 self.restored(&claims, dialect, principal).await
@@ -167,7 +178,11 @@ impl Starlings {
         let (resumed, restarted, exact) = (false, false, false);
         let refusal = Some(refusal);
         let recovery = Recovery { resumed, refusal, position: None, from_ms, restarted, exact };
-        Opened { session: self.begin(dialect, principal), recovery: Some(recovery) }
+        Opened {
+            session: self.begin(dialect, principal),
+            recovery: Some(recovery),
+            places: Places::default(),
+        }
     }
 
     /// A new session instead of one that has ended since it was found.

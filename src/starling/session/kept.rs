@@ -110,6 +110,7 @@ impl Session {
         facts.extend(collected.done.into_iter().map(|number| Fact::Delivered { number }));
         facts.extend(collected.new.into_iter().map(|(number, payload)| Fact::Message { number, payload }));
         facts.extend(self.data().take_changed().into_iter().map(|(name, value)| Fact::Data { name, value }));
+        facts.extend(self.changed_subscriptions());
         if let Some(past) = self.past.lock().as_mut() {
             facts.extend(past.calls.take_dropped().into_iter().map(|id| Fact::CallForgotten { id }));
             if std::mem::take(&mut past.unwritten) || all {
@@ -132,6 +133,7 @@ impl Session {
                 }
             }
             Fact::Data { name, .. } => self.data.change_again(name),
+            Fact::Subscription { topic, .. } => self.subscription_changed(topic),
             Fact::Session(_) => self.take_back_record(),
             Fact::Call { .. } | Fact::CallForgotten { .. } | Fact::Ended { .. } => {}
         }

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::intake::Turn;
 use super::{Session, out::opcode_of};
 use crate::protocol::{CloseCode, Codec, Outgoing, Payload, TOPIC_HELLO, TOPIC_RECOVERED};
 use crate::starling::link::Link;
-use crate::starling::recovery::{Ended, Fact, Recovery, Refusal, SessionEvent, emit};
+use crate::starling::recovery::{Ended, Fact, Opened, Recovery, Refusal, SessionEvent, emit};
 
 /// What a peer is told when it has shown a token.
 #[derive(Clone, Copy, Debug, Default)]
@@ -28,11 +28,8 @@ struct Greeting {
 impl Session {
     /// Links a socket. What the peer has missed is sent before anything else can be; a socket that had the session
     /// until now is closed. `None` if the session has ended meanwhile.
-    pub(in crate::starling) fn attach(
-        self: &Arc<Self>,
-        link: &Arc<Link>,
-        recovery: Option<&Recovery>,
-    ) -> Option<Turn> {
+    pub(in crate::starling) fn attach(self: &Arc<Self>, link: &Arc<Link>, opened: &Opened) -> Option<Turn> {
+        let recovery = opened.recovery.as_ref();
         let mut out = self.out.lock();
         // Whoever ends it takes the same lock, before or behind this.
         if out.over || self.leaving.load(Ordering::SeqCst) {
@@ -51,7 +48,9 @@ impl Session {
         let plan = recovery.map(|recovery| (recovery, self.plan(&mut out, recovery, received)));
         let mut greeting = plan.map(|(_, (_, greeting))| greeting);
         if self.dialect.extensions {
-            self.greet(link, greeting.as_ref());
+            let resumed = recovery.is_some_and(|recovery| recovery.resumed);
+            let topics = resumed.then(|| self.resubscribe(link, &opened.places));
+            self.greet(link, greeting.as_ref(), topics);
         }
         if let Some((recovery, (from, planned))) = plan
             && recovery.resumed
@@ -62,6 +61,11 @@ impl Session {
             self.tell(link, TOPIC_RECOVERED, &data);
         }
         drop(out);
+        if self.dialect.extensions {
+            self.confirm_all();
+        } else {
+            self.wake_subscriptions();
+        }
         if let Some(old) = old {
             old.close(CloseCode::TakenOver, "another connection has taken the session up");
         }
@@ -93,7 +97,7 @@ impl Session {
         (from, greeting)
     }
 
-    fn greet(&self, link: &Link, greeting: Option<&Greeting>) {
+    fn greet(&self, link: &Link, greeting: Option<&Greeting>, topics: Option<Map<String, Value>>) {
         let mut hello = self.shared.hello(self.id, self.dialect.codec);
         if let Some(greeting) = greeting {
             let Greeting { recovered, replayed, position, received, restarted, refusal } = *greeting;
@@ -106,6 +110,9 @@ impl Session {
             });
             if let Some(refusal) = refusal {
                 hello["recovery"]["reason"] = refusal.as_str().into();
+            }
+            if let Some(topics) = topics.filter(|topics| !topics.is_empty()) {
+                hello["recovery"]["topics"] = topics.into();
             }
         }
         self.tell(link, TOPIC_HELLO, &hello);
@@ -143,6 +150,7 @@ impl Session {
         out.forget_taken(self.dialect);
         out.link = None;
         drop(out);
+        self.pause_subscriptions();
         emit(&self.shared, &self.starling(), &SessionEvent::Disconnected { code });
         if self.leaving.load(Ordering::SeqCst) {
             self.end(Ended::Closed);
@@ -244,6 +252,7 @@ impl Session {
             token.cancel();
         }
         self.pending.clear();
+        self.unsubscribe_all();
         if self.is_kept() && !self.leaving.load(Ordering::SeqCst) {
             self.note_end();
         }

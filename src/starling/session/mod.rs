@@ -2,15 +2,18 @@
 //!
 //! `out` is what it sends, with `delivery` for what may have to be sent again; `intake` counts what comes;
 //! `calls` remembers requests; `life` is how it gets a socket, loses it, and ends; `kept` is what is written down, and `wake` how it is
-//! fetched again.
+//! fetched again. `subscriptions` are its topics.
 
 mod calls;
 mod delivery;
 mod intake;
 mod kept;
 mod life;
+mod listening;
 mod options;
 mod out;
+mod subscriptions;
+mod terms;
 mod wake;
 
 use std::cell::RefCell;
@@ -25,10 +28,14 @@ pub(super) use calls::Known;
 pub(super) use intake::{Intake, Turn};
 pub(super) use kept::Claimant;
 pub use options::SessionOptions;
+pub use out::write_message_frame;
 pub(super) use out::{Sort, opcode_of};
+pub(super) use subscriptions::Places;
+pub use terms::{Begun, Terms, Unsubscribed, about};
 
 use self::kept::Past;
 use self::out::Out;
+use self::subscriptions::Subscriptions;
 use super::pending::{self, Pending};
 use super::recovery;
 use super::shared::Shared;
@@ -53,6 +60,7 @@ pub struct Session {
     pub(super) intake: Intake,
     /// What a peer with a token has, others not.
     past: Mutex<Option<Box<Past>>>,
+    subscriptions: Subscriptions,
     extensions: Extensions,
     data: SessionData,
     /// A token was given out: the peer can come back.
@@ -122,6 +130,7 @@ impl Session {
             out: Mutex::default(),
             intake: Intake::default(),
             past: Mutex::default(),
+            subscriptions: Subscriptions::default(),
             extensions: Extensions::default(),
             data: SessionData::new(shared.session_options.data_bytes_max.0),
             resumable: AtomicBool::new(false),

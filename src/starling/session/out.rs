@@ -10,7 +10,7 @@ use crate::dispatch::SendError;
 use crate::protocol::{Codec, Dialect, Outgoing, is_about_connection};
 use crate::starling::link::{Link, Unsent};
 use crate::starling::shared::Shared;
-use crate::starling::websocket::Opcode;
+use crate::starling::websocket::{Opcode, write_frame};
 
 /// How a message is treated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,6 +117,18 @@ impl Out {
         Ok(kind == Kind::Lasting)
     }
 
+    /// Sends several frames at once, unless messages are kept.
+    pub(super) fn send_unkept(&mut self, frames: &Bytes, count: usize) -> Option<Result<(), SendError>> {
+        if self.delivery.is_some() || self.dormant {
+            return None;
+        }
+        let sent = self.link.as_ref().map_or(Err(Unsent::Closed), |link| link.send_shared(frames));
+        if sent.is_ok() {
+            self.sent += count as u64;
+        }
+        Some(sent.map_err(why))
+    }
+
     /// A peer that acknowledges nothing has what its socket has taken, as far as anybody can know.
     pub(super) fn forget_taken(&mut self, dialect: Dialect) {
         if let (false, Some(link), Some(delivery)) = (dialect.extensions, &self.link, &mut self.delivery) {
@@ -147,6 +159,11 @@ impl Session {
         Ok(())
     }
 
+    /// Queues several frames at once that others get too, unless messages are kept for this session.
+    pub(super) fn send_unkept(&self, frames: &Bytes, count: usize) -> Option<Result<(), SendError>> {
+        self.out.lock().send_unkept(frames, count)
+    }
+
     /// The peer's application has handled everything up to `number`.
     pub(in crate::starling) fn acknowledge(&self, number: u64) {
         let written = match &mut self.out.lock().delivery {
@@ -173,6 +190,11 @@ pub(in crate::starling) fn opcode_of(codec: Codec) -> Opcode {
         Codec::Json => Opcode::Text,
         Codec::MsgPack => Opcode::Binary,
     }
+}
+
+/// Writes a whole frame around a message of this codec.
+pub fn write_message_frame(codec: Codec, payload: &[u8], out: &mut Vec<u8>) {
+    write_frame(opcode_of(codec), payload, out);
 }
 
 fn why(unsent: Unsent) -> SendError {

@@ -1,0 +1,167 @@
+//! Who may do what with a topic.
+
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::TopicDesk;
+use crate::auth::Principal;
+use crate::dispatch::{Call, Context, MethodError};
+use crate::hub::Access;
+use crate::protocol::{ErrorCode, Payload, RequestId};
+
+/// What is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Action {
+    Subscribe,
+    Publish,
+}
+
+impl Action {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Subscribe => "subscribe",
+            Self::Publish => "publish",
+        }
+    }
+}
+
+/// What a rule says of a caller, without asking a method.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Verdict {
+    Allowed,
+    Denied,
+    /// This permission is missing.
+    Missing(String),
+    /// This method knows.
+    Ask(String),
+}
+
+fn judge(access: &Access, principal: &Principal, topic: &str, permission: impl Fn() -> String) -> Verdict {
+    let fits = |fits: bool| if fits { Verdict::Allowed } else { Verdict::Denied };
+    match access {
+        Access::Nobody => Verdict::Denied,
+        Access::Everyone => Verdict::Allowed,
+        Access::Users => fits(principal.name().is_some()),
+        Access::Owner => fits(principal.name().is_some() && topic.split(':').nth(1) == principal.name()),
+        Access::Permission => {
+            let permission = permission();
+            if principal.may(&permission) { Verdict::Allowed } else { Verdict::Missing(permission) }
+        }
+        Access::Method(name) => Verdict::Ask(name.clone()),
+    }
+}
+
+/// Whether the caller may do that with a topic.
+///
+/// # Errors
+/// With what the caller is told if it may not.
+pub(super) async fn check(
+    ctx: &Context,
+    desk: &TopicDesk,
+    topic: &str,
+    action: Action,
+) -> Result<(), MethodError> {
+    let Some(namespace) = desk.hub.namespace(topic) else {
+        let name = topic.split(':').next().unwrap_or_default();
+        return Err(denied(topic, action, &format!("Topics of the namespace \"{name}\" are not open")));
+    };
+    let access = match action {
+        Action::Subscribe => &namespace.options().subscribe,
+        Action::Publish => &namespace.options().publish,
+    };
+    let permission = || format!("topic:{}:{}", action.as_str(), namespace.name());
+    match judge(access, &ctx.principal(), topic, permission) {
+        Verdict::Allowed => Ok(()),
+        Verdict::Missing(permission) => Err(missing(&permission)),
+        Verdict::Denied => {
+            let text = format!("You may not {} \"{topic}\"", about(action));
+            Err(denied(topic, action, &text))
+        }
+        Verdict::Ask(method) => ask(ctx, desk, &method, topic, action).await,
+    }
+}
+
+/// Whether the caller may see numbers of the whole server.
+///
+/// # Errors
+/// With what the caller is told if it may not.
+pub(super) fn check_stats(ctx: &Context, desk: &TopicDesk) -> Result<(), MethodError> {
+    let access = &desk.hub.options().stats;
+    match judge(access, &ctx.principal(), "", || "topic:stats".to_owned()) {
+        Verdict::Allowed => Ok(()),
+        Verdict::Missing(permission) => Err(missing(&permission)),
+        Verdict::Denied | Verdict::Ask(_) => Err(ErrorCode::PermissionDenied.into()),
+    }
+}
+
+fn about(action: Action) -> &'static str {
+    match action {
+        Action::Subscribe => "subscribe to",
+        Action::Publish => "publish on",
+    }
+}
+
+fn missing(permission: &str) -> MethodError {
+    let text = format!("Permission {permission} is missing");
+    MethodError::of(ErrorCode::PermissionDenied, text).with_details(&json!({ "permission": permission }))
+}
+
+fn denied(topic: &str, action: Action, text: &str) -> MethodError {
+    let details = json!({ "topic": topic, "action": action.as_str() });
+    MethodError::of(ErrorCode::PermissionDenied, text.to_owned()).with_details(&details)
+}
+
+/// Asks a method of the application, as this caller.
+async fn ask(
+    ctx: &Context,
+    desk: &TopicDesk,
+    method: &str,
+    topic: &str,
+    action: Action,
+) -> Result<(), MethodError> {
+    let shared = desk.shared()?;
+    let payload = Payload::json(&json!({ "topic": topic, "action": action.as_str() }))
+        .map_err(|_| MethodError::from(ErrorCode::InternalError))?;
+    let (sender, answer) = oneshot::channel();
+    {
+        // The payload of a call is in the codec of its caller.
+        let codec = ctx.starling().dialect().codec;
+        let bytes =
+            payload.as_raw().translate(codec).map_err(|_| MethodError::from(ErrorCode::InternalError))?;
+        let raw = crate::protocol::Raw { codec, bytes: bytes.as_ref() };
+        let (registry, metrics) = (&shared.registry, &shared.metrics);
+        let call = Call::admit_private(registry, metrics, ctx.starling(), RequestId::generate(), method);
+        call.map_err(|refused| refused.0)?.run(Some(raw), move |answer, _| drop(sender.send(answer)));
+    }
+    let answer = answer.await.map_err(|_| MethodError::from(ErrorCode::InternalError))??;
+    let said: Option<Value> = answer.into_payload().and_then(|payload| payload.read().ok());
+    if said == Some(Value::Bool(true)) {
+        return Ok(());
+    }
+    Err(denied(topic, action, &format!("You may not {} \"{topic}\"", about(action))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_admits_whom_it_says() {
+        let ann = Principal::named("ann", ["topic:publish:chat".to_owned()]);
+        let nobody = Principal::anonymous();
+        let judge = |access: &str, principal: &Principal, topic: &str| {
+            judge(&access.parse().unwrap(), principal, topic, || "topic:publish:chat".to_owned())
+        };
+        assert_eq!(judge("nobody", &ann, "chat:a"), Verdict::Denied);
+        assert_eq!(judge("everyone", &nobody, "chat:a"), Verdict::Allowed);
+        assert_eq!(judge("users", &nobody, "chat:a"), Verdict::Denied);
+        assert_eq!(judge("users", &ann, "chat:a"), Verdict::Allowed);
+        assert_eq!(judge("owner", &ann, "chat:ann:more"), Verdict::Allowed);
+        assert_eq!(judge("owner", &ann, "chat:bob"), Verdict::Denied);
+        assert_eq!(judge("owner", &nobody, "chat"), Verdict::Denied, "no name is nobody's");
+        assert_eq!(judge("permission", &ann, "chat:a"), Verdict::Allowed);
+        assert!(matches!(judge("permission", &nobody, "chat:a"), Verdict::Missing(_)));
+        assert_eq!(judge("method chat:may", &ann, "chat:a"), Verdict::Ask("chat:may".to_owned()));
+        assert!("method x".parse::<Access>().is_err() && "all".parse::<Access>().is_err());
+    }
+}

@@ -61,13 +61,21 @@ export class Starling extends Core {
   }
 
   /**
+   * The subscription that there is to a topic or pattern.
+   * @param {string} topic
+   */
+  subscription(topic) {
+    return this.subscriptions?.all.get(topic) ?? null;
+  }
+
+  /**
    * Publishes on a topic.
    * @param {string} topic
    * @param {unknown} data
    * @param {PublishOptions} [options]
    * @returns {Promise<{ position: string, delivered: number }>} where, and to how many subscribers
    */
-  publish(topic, data, options = {}) {
+  async publish(topic, data, options = {}) {
     if (!isTopic(topic)) throw new TypeError(`"${topic}" is not a topic name`);
     const { tags, ...rest } = options;
     return this.request('topic:publish', { topic, data: data ?? null, ...(tags ? { tags } : {}) }, rest);

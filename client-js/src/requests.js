@@ -21,7 +21,7 @@ export class Requests {
 
   /**
    * @param {string} id
-   * @param {RequestOptions & { timeout: number }} options
+   * @param {RequestOptions & { timeout: number, onAnswer?: (data: any) => void }} options `onAnswer` is called in order with everything else that comes
    * @returns {Pending}
    */
   add(id, options) {
@@ -40,7 +40,10 @@ export class Requests {
     // It was refused because the server stops: it has not run, and the next server takes it.
     if (error?.code === 'SERVER_DRAINING' && pending?.again) pending.again();
     else if (error) pending?.settle(new RequestError(error.code, error.message, error.details));
-    else pending?.settle(null, response.data);
+    else {
+      pending?.options.onAnswer?.(response.data);
+      pending?.settle(null, response.data);
+    }
     return Boolean(pending);
   }
 
@@ -73,7 +76,7 @@ const TIMER_MAX = 0x7fffffff;
 /** One request on its way. */
 class Pending {
   /**
-   * @param {RequestOptions & { timeout: number }} options
+   * @param {RequestOptions & { timeout: number, onAnswer?: (data: any) => void }} options
    * @param {() => void} forget
    */
   constructor(options, forget) {

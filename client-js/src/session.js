@@ -38,10 +38,13 @@ export class Session {
     this.key = `helios:${starling.connection.url}`;
     /** Tells this page from another one that has the same token. */
     this.instance = newId();
+    /** The session is of a page before this one. */
+    this.stale = false;
     /** Tells a connection of ours from one before that was slow to arrive. */
     this.attempt = 0;
     /** @type {Kept | null} */
     this.kept = this.load();
+    this.stale = Boolean(this.kept);
     /** The number of the last message that came. */
     this.count = 0;
     /** Every message up to this one has come in this page. */
@@ -104,7 +107,7 @@ export class Session {
       const { token } = this.kept ?? {};
       const topics = this.starling.subscriptions?.places() ?? {};
       // Of subscriptions of a page before this one nobody here knows.
-      const data = { token, position: this.seen, instance: this.instance, attempt: this.attempt, topics, only: this.attempt === 1 };
+      const data = { token, position: this.seen, instance: this.instance, attempt: this.attempt, topics, only: this.stale };
       this.starling.put({ type: 'notification', id: null, topic: 'starling:resume', data });
       return true;
     }
@@ -149,7 +152,7 @@ export class Session {
     const unheard = { recovered: false, replayed: 0, position: 0, received: null, restarted: false, reason: 'unheard' };
     const recovery = said ?? (this.recovering ? unheard : undefined);
     const same = Boolean(id && this.kept?.session === id);
-    this.recovering = false;
+    this.recovering = this.stale = false;
     this.id = id;
     if (!same) {
       this.kept = null;
@@ -350,6 +353,7 @@ export class Session {
     this.recovering = false;
     const error = new ConnectionError('the session was lost before the answer');
     this.starling.requests.fail(error, (pending) => pending.sent && pending.via !== this.starling.connection.socket);
+    this.starling.subscriptions?.lost();
     this.tellRecovered({ replayed: null });
   }
 

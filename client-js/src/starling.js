@@ -114,7 +114,8 @@ export class Starling {
     const { peer, queue = this.options.queue } = options;
     if (options.signal?.aborted) throw new CancelledError();
     const id = newId();
-    this.checkRoom(queue);
+    // Ours wait whatever else does.
+    if (!(/** @type {any} */ (options).always)) this.checkRoom(queue);
     const pending = this.requests.add(id, { ...options, timeout: options.timeout ?? this.options.timeout });
     /** @type {import('./message.js').Request} */
     const message = { type: 'request', id, method, payload, ...(peer ? { peer } : {}) };
@@ -297,7 +298,8 @@ export class Starling {
     this.watch();
     if (this.options.extensions) return;
     // Such a server does not say what it goes on with.
-    this.subscriptions?.connected(undefined);
+    this.subscriptions?.connected(null);
+    if (!this.session?.recovering) this.subscriptions?.lost();
     this.events.emit('connected', { session: null });
     if (this.connection.socket === socket) this.session?.schedule(true);
   }
@@ -306,6 +308,7 @@ export class Starling {
   closed(event) {
     clearTimeout(this.heartbeat);
     this.session?.closed();
+    this.subscriptions?.closed();
     this.hello = null;
     const given = event.retryInMs === null;
     if (given) this.waiting = this.waiting.filter(({ keep }) => keep);
@@ -412,7 +415,10 @@ export class Starling {
       this.connection.advisedDelay = Math.max(0, Number(advice?.reconnect_after_ms) || 0);
       this.events.emit('draining', advice);
     }
-    return this.told(topic, data, this.subscriptions?.handle(notification));
+    const work = this.subscriptions?.handle(notification);
+    // What a subscription gets is its own.
+    if (work && this.options.extensions) return work.length ? Promise.allSettled(work) : undefined;
+    return this.told(topic, data, work);
   }
 
   /**
@@ -440,7 +446,7 @@ export class Starling {
     const same = Boolean(session) && this.session?.kept?.session === session;
     if (!gone()) this.session?.greeted(session, hello?.recovery);
     // What a session goes on with needs not be asked for again.
-    if (!gone()) this.subscriptions?.connected(same && hello?.recovery ? hello.recovery.topics : undefined);
+    if (!gone()) this.subscriptions?.connected(same && hello?.recovery ? (hello.recovery.topics ?? {}) : null);
     if (!gone()) this.connection.ready();
     if (!gone()) this.events.emit('connected', { session });
     if (!gone()) this.session?.schedule();

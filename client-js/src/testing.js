@@ -2,6 +2,9 @@
 import { msgpack } from './codec-msgpack.js';
 import { json } from './codec-json.js';
 import { newId } from './message.js';
+import { FakeTopics } from './testing-topics.js';
+
+/** @typedef {{ matches: RegExp, filter: Record<string, string | string[]>, from: number, held: boolean }} FakeSubscription */
 
 /** @typedef {(payload: any, context: { session: string, notify: (topic: string, data?: unknown) => void }) => unknown} FakeMethod */
 
@@ -21,7 +24,7 @@ const ABOUT = ['hello', 'connection:recovered', 'system:draining', 'starling:ack
  * ```
  *
  * It speaks both codecs, gives out tokens, keeps sessions over a cut and answers a request that comes again with
- * its first answer, as the real one does. It checks no limits and forgets nothing.
+ * its first answer, as the real one does; and it has topics, all of them open. It checks no limits and forgets nothing.
  */
 export class FakeServer {
   constructor() {
@@ -48,6 +51,7 @@ export class FakeServer {
     };
     this.method('starling:state', (_, { session }) => ({ token: `token-of-${session}`, expiresIn: 3600, state: {} }));
     this.method('starling:end', (_, { session }) => ({ ended: this.sessions.delete(session) }));
+    this.topics = new FakeTopics(this);
     this.method('system:ping', () => ({ timestamp: Date.now(), uptime: 1 }));
   }
 
@@ -67,6 +71,17 @@ export class FakeServer {
    */
   notify(topic, data) {
     for (const session of this.sessions.values()) session.send({ type: 'notification', id: null, topic, data });
+  }
+
+  /**
+   * Publishes on a topic.
+   * @param {string} topic
+   * @param {unknown} data
+   * @param {{ tags?: Record<string, string> }} [options]
+   * @returns {{ position: string, delivered: number }}
+   */
+  publish(topic, data, { tags } = {}) {
+    return this.topics.publish(topic, data, tags);
   }
 
   /**
@@ -112,6 +127,8 @@ class FakeSession {
     this.answers = new Map();
     /** @type {Map<string, (response: any) => void>} */
     this.asked = new Map();
+    /** @type {Map<string, FakeSubscription>} */
+    this.topics = new Map();
   }
 
   /** @param {any} message */
@@ -207,10 +224,11 @@ class FakeSocket {
     const position = known ? claim.position : 0;
     const missed = session.sent.slice(position);
     const reason = known ? {} : { reason: 'session_ended' };
-    const recovery = { recovered: Boolean(known), replayed: missed.length, position, received: session.received, restarted: false, ...reason };
+    const recovery = { recovered: Boolean(known), replayed: missed.length, position, received: session.received, restarted: false, ...reason, ...(known ? { topics: this.server.topics.resuming(session.id, claim.topics ?? {}) } : {}) };
     this.tell('hello', { session: session.id, server: { name: 'fake' }, ...(claim ? { recovery } : {}) });
     missed.forEach((message) => this.deliver(message));
     if (known) this.tell('connection:recovered', { timestamp: Date.now(), recoveredFrom: Date.now() });
+    if (known) this.server.topics.resumed(session.id);
   }
 
   /**
@@ -260,5 +278,6 @@ class FakeSocket {
     }
     session.answers.set(id, answer);
     session.send(answer);
+    this.server.topics.resumed(session.id);
   }
 }

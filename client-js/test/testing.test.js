@@ -58,6 +58,36 @@ for (const codec of ['json', 'msgpack']) {
   });
 }
 
+for (const codec of ['json', 'msgpack']) {
+  test(`subscriptions are tested without a server, in ${codec}`, async () => {
+    const server = new FakeServer();
+    const client = new Starling('ws://fake', { WebSocket: server.WebSocket, codec, backoffMin: 1, backoffMax: 2 });
+    const token = client.events.once('token');
+    await client.connect();
+    await token;
+    const [seen, some] = [[], []];
+    const lobby = client.subscribe('chat:lobby', (data, { tags }) => seen.push([data, tags]));
+    const all = client.subscribe('chat:*', (data) => some.push(data), { filter: { level: ['warn'] } });
+    await Promise.all([lobby.ready, all.ready]);
+    assert.deepEqual(server.publish('chat:lobby', 1, { tags: { level: 'warn' } }), { position: '1', delivered: 2 });
+    await until('it is there', () => seen.length === 1 && some.length === 1);
+    const back = client.events.once('recovered');
+    server.cut();
+    server.publish('chat:lobby', 2);
+    assert.equal((await back).recovered, true);
+    await until('it is there', () => seen.length === 2);
+    server.forget();
+    server.publish('chat:lobby', 3);
+    await until('it is there', () => seen.length === 3);
+    assert.deepEqual(seen, [[1, { level: 'warn' }], [2, {}], [3, {}]]);
+    assert.equal((await client.publish('chat:lobby', 4)).delivered, 1);
+    assert.deepEqual((await lobby.history({ limit: 1 })).publications.map(({ data }) => data), [4]);
+    await lobby.unsubscribe();
+    assert.equal(server.publish('chat:lobby', 5).delivered, 0);
+    client.disconnect();
+  });
+}
+
 test('a server that is down is waited for', async () => {
   const server = new FakeServer();
   server.down = true;

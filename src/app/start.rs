@@ -104,8 +104,13 @@ async fn hub(
     clock: &Clock,
     metrics: &Arc<Metrics>,
 ) -> Result<Hub, StartError> {
-    let topics = config.topics.clone().with_measures();
-    let topics = if config.demo.enabled { topics.with_demo() } else { topics };
+    let mut topics = config.topics.clone();
+    if !topics.enabled {
+        topics.namespaces.clear();
+    } else if config.demo.enabled {
+        topics = topics.with_demo();
+    }
+    let topics = topics.with_measures();
     let durable = topics.namespaces.values().any(|rules| rules.durable);
     let ledger =
         if durable { Some(StoreLedger::open(store).await.map_err(StartError::Topics)?) } else { None };
@@ -113,6 +118,7 @@ async fn hub(
         clock: clock.clone(),
         metrics: Arc::clone(metrics),
         frame: write_message_frame,
+        burst_bytes: config.connections.outbox_bytes_max.0 / 4,
         ledger: ledger.clone().map(|ledger| Arc::new(ledger) as Arc<dyn Ledger>),
     };
     let hub = Hub::new(&topics, seams);

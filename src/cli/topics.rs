@@ -89,6 +89,9 @@ async fn subscribe(mut args: SubArgs) -> anyhow::Result<ExitCode> {
     loop {
         match listen(&mut peer, &mut args).await? {
             Ended::Enough => return Ok(ExitCode::SUCCESS),
+            Ended::Lost if args.topic.contains('*') => {
+                say!("the connection is lost; what comes until it is back is missing");
+            }
             Ended::Lost => say!("the connection is lost; trying again"),
         }
         peer = loop {
@@ -121,6 +124,9 @@ async fn listen(peer: &mut Peer, args: &mut SubArgs) -> anyhow::Result<Ended> {
     }
     // A pattern has no position to go on from.
     let single = !args.topic.contains('*');
+    if single {
+        args.since = told["position"].as_str().map(str::to_owned);
+    }
     while args.count != Some(0) {
         let (topic, data, published) = match peer.receive().await {
             Ok(Received::Notification { topic, data, published, .. }) => (topic, data, published),
@@ -166,14 +172,30 @@ fn read(text: &str) -> anyhow::Result<Value> {
 }
 
 async fn publish(args: &PubArgs, data: Option<Value>) -> anyhow::Result<ExitCode> {
-    let mut peer = Peer::connect(&args.server.url, &args.server.options(args.timeout.get())).await?;
+    // A line may be long in coming; an answer may not.
+    let limit = if data.is_some() { args.timeout.get() } else { SILENCE };
+    let mut peer = Peer::connect(&args.server.url, &args.server.options(limit)).await?;
     let tags: Tags = args.tags.iter().cloned().collect();
     let one = |data: &Value| json!({ "topic": args.topic, "data": data, "tags": tags });
     if let Some(data) = data {
         out!("{}", peer.request("topic:publish", &one(&data)).await?);
         return Ok(ExitCode::SUCCESS);
     }
-    for line in std::io::stdin().lock().lines() {
+    let (sender, mut lines) = tokio::sync::mpsc::channel(1);
+    std::thread::spawn(move || {
+        let mut lines = std::io::stdin().lock().lines();
+        lines.try_for_each(|line| sender.blocking_send(line).map_err(drop))
+    });
+    loop {
+        let line = tokio::select! {
+            line = lines.recv() => line,
+            // The server wants signs of life also while nothing is typed.
+            lost = peer.expect(|_| false) => {
+                lost.context("the connection is lost")?;
+                continue;
+            }
+        };
+        let Some(line) = line else { break };
         let line = line.context("standard input cannot be read")?;
         if !line.trim().is_empty() {
             out!("{}", peer.request("topic:publish", &one(&read(&line)?)).await?);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::auth::TokenOptions;
 use crate::dispatch::MethodDefaults;
 use crate::gateway::{AtlasOptions, GatewayOptions};
-use crate::hub::TopicOptions;
+use crate::hub::{SlowPolicy, TopicOptions};
 use crate::methods::{DemoOptions, KvOptions};
 use crate::starling::{ConnectionOptions, SessionOptions};
 use crate::store::StoreOptions;
@@ -72,6 +72,14 @@ impl Config {
         };
         let topics = self.topics.problems().into_iter();
         let topics = topics.map(|(key, text)| (format!("topics.{key}"), text));
-        rooms.into_iter().flat_map(named).chain(topics).collect()
+        let outbox = self.connections.outbox_bytes_max.0;
+        let tight = self.topics.namespaces.iter().filter(|(_, rules)| {
+            rules.slow != SlowPolicy::Disconnect && rules.slow_bytes.0 + rules.max_size.0 > outbox
+        });
+        let tight = tight.map(|(name, _)| {
+            let text = "and max_size must fit into connections.outbox_bytes_max, which ends slow connections";
+            (format!("topics.namespaces.{name}.slow_bytes"), text.to_owned())
+        });
+        rooms.into_iter().flat_map(named).chain(topics).chain(tight).collect()
     }
 }

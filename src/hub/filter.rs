@@ -17,6 +17,13 @@ pub struct Filter(BTreeMap<Box<str>, Vec<Box<str>>>);
 const NAMES_MAX: usize = 16;
 const TEXTS_MAX: usize = 100;
 
+/// No publication has longer tags.
+const BYTES_MAX: usize = 256;
+
+fn short(name: &str) -> String {
+    name.chars().take(32).collect()
+}
+
 impl Filter {
     /// Whether a publication with these tags is wanted.
     pub fn admits(&self, tags: Option<&Tags>) -> bool {
@@ -39,11 +46,15 @@ impl TryFrom<Value> for Filter {
         let Value::Object(members) = value else {
             return Err("a filter is an object: {\"tag\": \"text\"} or {\"tag\": [\"text\", ...]}".to_owned());
         };
+        if let Some(name) = members.keys().find(|name| name.len() > BYTES_MAX) {
+            return Err(format!("/{}…: a tag has at most {BYTES_MAX} bytes", short(name)));
+        }
         if members.len() > NAMES_MAX {
             return Err(format!("a filter has at most {NAMES_MAX} names"));
         }
         let text = |name: &str, value: Value| match value {
-            Value::String(text) => Ok(text.into_boxed_str()),
+            Value::String(text) if text.len() <= BYTES_MAX => Ok(text.into_boxed_str()),
+            Value::String(_) => Err(format!("/{}: a tag has at most {BYTES_MAX} bytes", short(name))),
             other => Err(format!("/{name}: a tag is a text, not {other}")),
         };
         let one = |(name, value): (String, Value)| {

@@ -58,6 +58,11 @@ impl History {
         limits: &NamespaceOptions,
         bytes_max: usize,
     ) {
+        // What was not told one by one is lost, with everything before it.
+        if publication.position.offset != self.offset + 1 {
+            (self.entries, self.bytes) = (VecDeque::new(), 0);
+            self.lost = publication.position.offset - 1;
+        }
         self.offset = publication.position.offset;
         self.bytes += publication.weight();
         self.entries.push_back(publication);

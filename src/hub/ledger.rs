@@ -25,9 +25,9 @@ use crate::protocol::{Codec, Payload};
 pub trait Ledger: Send + Sync + Debug + 'static {
     /// Tells the histories of this ledger from those of another one.
     fn epoch(&self) -> u32;
-    /// Adds a publication to a topic that keeps `keep` of them, each until a time in milliseconds since the Unix
-    /// epoch. Gives its offset once it is on the disk.
-    fn append(&self, topic: &str, entry: Vec<u8>, keep: u64, until_ms: u64) -> Appended;
+    /// Adds a publication to a topic that keeps `keep` of them, each for `age_ms` milliseconds. Gives its offset once it
+    /// is on the disk.
+    fn append(&self, topic: &str, entry: Vec<u8>, keep: u64, age_ms: u64) -> Appended;
     /// What is kept of a topic.
     fn load(&self, topic: &str) -> Kept;
 }
@@ -109,23 +109,22 @@ impl Hub {
         &self,
         wish: Wish,
         told: oneshot::Sender<usize>,
-    ) -> Result<Position, PublishError> {
+    ) -> Result<(Position, Asked), PublishError> {
         let namespace = self.checked(&wish.topic)?;
         let ledger = self.0.seams.ledger.as_ref().ok_or(NotKept)?;
         let number = self.0.asked_last.fetch_add(1, Ordering::Relaxed) & u64::from(u32::MAX);
         let id = u64::from(self.0.epoch) << 32 | number;
         let entry = self.entry(&wish, Some(id));
         let (line, rules) = (entry.write()?, namespace.options());
-        let until_ms = entry.at_ms.saturating_add(rules.history_age.as_ms());
         self.0.asked.lock().insert(id, told);
-        let asked = Asked { hub: self, id };
-        let written = ledger.append(&wish.topic, line, rules.history_size as u64, until_ms).await;
-        let offset = written?;
+        let asked = Asked { hub: self.clone(), id };
+        let age_ms = rules.history_age.as_ms();
+        let offset = ledger.append(&wish.topic, line, rules.history_size as u64, age_ms).await?;
         // It comes back by itself where the topic is in use; who waits is told then.
-        if self.0.table.get(&wish.topic).is_some() {
-            std::mem::forget(asked);
+        if self.0.table.get(&wish.topic).is_none() {
+            self.0.asked.lock().remove(&id);
         }
-        Ok(Position { epoch: namespace.epoch, offset })
+        Ok((Position { epoch: namespace.epoch(), offset }, asked))
     }
 
     /// A publication has been written to the ledger.
@@ -151,12 +150,16 @@ impl Hub {
         }
     }
 
-    /// Everything in the ledger is gone: offsets begin anew.
-    pub fn cleared(&self) {
+    /// Everything in the ledger is gone: offsets begin anew, in other histories.
+    pub fn cleared(&self, epoch: u32) {
+        for namespace in self.0.namespaces.all().filter(|namespace| namespace.options().durable) {
+            namespace.begin_anew(epoch);
+        }
         for topic in self.0.table.select(|topic| topic.namespace.options().durable) {
             let mut state = topic.state.lock();
             self.history_changed(state.history.bytes(), 0);
             state.history = History::after(0);
+            self.tell_gap(&topic, &state, 0);
         }
     }
 
@@ -169,7 +172,7 @@ impl Hub {
         let Some(ledger) = &self.0.seams.ledger else { return };
         let kept = ledger.load(&topic.name);
         let first = kept.entries.first().map_or(kept.offset + 1, |(offset, _)| *offset);
-        state.history.pass(first - 1);
+        state.history.pass(first.saturating_sub(1));
         for (offset, line) in kept.entries {
             let Some(entry) = Entry::read(&line) else { continue };
             let tags = (!entry.tags.is_empty()).then(|| Arc::new(entry.tags));
@@ -187,12 +190,13 @@ impl Hub {
 }
 
 /// Somebody waits for a publication to come back.
-struct Asked<'a> {
-    hub: &'a Hub,
+#[derive(Debug)]
+pub(super) struct Asked {
+    hub: Hub,
     id: u64,
 }
 
-impl Drop for Asked<'_> {
+impl Drop for Asked {
     fn drop(&mut self) {
         self.hub.0.asked.lock().remove(&self.id);
     }

@@ -25,6 +25,7 @@ mod shard;
 mod stats;
 mod sub;
 mod subscribe;
+mod subscription;
 mod table;
 mod tending;
 mod topic;
@@ -38,7 +39,8 @@ pub use position::Position;
 pub use presence::{By, Member, Page};
 pub use publish::{PublishError, Published, Wish};
 pub use stats::{Listed, Past, TopicStats, Totals};
-pub use subscribe::{Begin, Lost, SubscribeError, Subscribed, Subscription};
+pub use subscribe::{Begin, Lost, SubscribeError, Subscribed};
+pub use subscription::Subscription;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -48,7 +50,6 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot};
 
 use self::namespace::Namespaces;
-use self::patterns::Patterns;
 use self::shard::Shard;
 use self::table::Table;
 use self::tending::Tasks;
@@ -69,6 +70,8 @@ pub struct Seams {
     pub metrics: Arc<Metrics>,
     /// Writes a whole frame around a message, as sockets take it.
     pub frame: fn(Codec, &[u8], &mut Vec<u8>),
+    /// Bytes that may be queued for one subscriber before its connection gets to write.
+    pub burst_bytes: usize,
     /// Where durable histories are, if there are any.
     pub ledger: Option<Arc<dyn Ledger>>,
 }
@@ -79,7 +82,6 @@ struct Inner {
     options: TopicOptions,
     namespaces: Namespaces,
     table: Table,
-    patterns: Patterns,
     shards: RwLock<Vec<Arc<Shard>>>,
     tasks: Mutex<Tasks>,
     /// Publications that are on their way; bounds what waits for shards.
@@ -104,7 +106,6 @@ impl Hub {
         Self(Arc::new(Inner {
             namespaces: Namespaces::new(options, epoch, ledger_epoch),
             table: Table::default(),
-            patterns: Patterns::default(),
             shards: RwLock::default(),
             tasks: Mutex::new(Tasks::new()),
             in_flight: Arc::new(Semaphore::new(options.in_flight_max)),

@@ -22,6 +22,8 @@ pub struct TopicOptions {
     pub name_max: usize,
     /// Topics that may be remembered at the same time.
     pub topics_max: usize,
+    /// Different patterns of each namespace that may be subscribed to at the same time.
+    pub patterns_max: usize,
     /// Bytes of all histories in memory. Beyond it, a topic that is published on gives up its oldest publications.
     pub history_bytes_max: ByteSize,
     /// How long a topic without subscribers and history is remembered, so that positions in it keep their meaning.
@@ -164,6 +166,7 @@ impl Default for TopicOptions {
             subscriptions_max: 1_000,
             name_max: 256,
             topics_max: 2_000_000,
+            patterns_max: 1_000,
             history_bytes_max: ByteSize::mib(256),
             linger: Span::secs(600),
             in_flight_max: 1_024,
@@ -230,6 +233,10 @@ impl NamespaceOptions {
     }
 }
 
+/// First segments of notifications that the server itself sends.
+const RESERVED: [&str; 10] =
+    ["hello", "connection", "system", "starling", "topic", "metrics", "kv", "internal", "stream", "helios"];
+
 impl TopicOptions {
     /// What is wrong with the values, each with its key.
     pub fn problems(&self) -> Vec<(String, String)> {
@@ -239,7 +246,7 @@ impl TopicOptions {
                 problems.push((key.to_owned(), text.to_owned()));
             }
         };
-        check("in_flight_max", self.in_flight_max > 0, "must be at least 1");
+        check("in_flight_max", (1..=1_000_000).contains(&self.in_flight_max), "must be from 1 to 1000000");
         let plain = !matches!(self.stats, Access::Owner | Access::Method(_));
         check("stats", plain, "must be nobody, everyone, users or permission");
         check("name_max", (1..=1_024).contains(&self.name_max), "must be from 1 to 1024");
@@ -247,6 +254,8 @@ impl TopicOptions {
             let single = is_topic_name(name) && !name.contains(':');
             let key = |key: &str| format!("namespaces.{name}{key}");
             check(&key(""), single, "must be one segment: a letter, then letters, digits and underscores");
+            let ours = RESERVED.contains(&name.as_str());
+            check(&key(""), !ours, "is a name of the protocol: its notifications must not be forged");
             for (field, text) in options.problems() {
                 check(&key(&format!(".{field}")), false, text);
             }

@@ -12,7 +12,7 @@ use super::table::Table;
 use super::topic::Topic;
 use crate::protocol::TopicPattern;
 
-/// Patterns that somebody has subscribed to.
+/// Patterns of a namespace that somebody has subscribed to.
 #[derive(Debug, Default)]
 pub(super) struct Patterns {
     all: RwLock<HashMap<Arc<str>, Arc<Topic>, RandomState>>,
@@ -21,24 +21,27 @@ pub(super) struct Patterns {
 }
 
 impl Patterns {
-    /// The pattern of this text, made if there is none.
+    /// The pattern of this text, made if there is none. `None` if there are as many as there may be.
     pub(super) fn get_or_make(
         &self,
         text: &str,
         pattern: TopicPattern,
         namespace: &Arc<Namespace>,
-        table: &Table,
-    ) -> Arc<Topic> {
+        (table, max): (&Table, usize),
+    ) -> Option<Arc<Topic>> {
         let mut all = self.all.write();
         if let Some(topic) = all.get(text) {
-            return Arc::clone(topic);
+            return Some(Arc::clone(topic));
+        }
+        if all.len() >= max {
+            return None;
         }
         let name: Arc<str> = text.into();
         let (id, namespace) = (table.id(), Arc::clone(namespace));
         let topic = Arc::new(Topic::new(Arc::clone(&name), id, namespace, Some(pattern), 0));
         all.insert(name, Arc::clone(&topic));
         self.count.store(all.len(), Ordering::SeqCst);
-        topic
+        Some(topic)
     }
 
     /// Takes a pattern out that nobody has subscribed to any more.
@@ -58,10 +61,7 @@ impl Patterns {
         if self.count.load(Ordering::SeqCst) == 0 {
             return Vec::new();
         }
-        let fits = |pattern: &&Arc<Topic>| {
-            Arc::ptr_eq(&pattern.namespace, &topic.namespace)
-                && pattern.pattern.as_ref().is_some_and(|pattern| pattern.matches(&topic.name))
-        };
+        let fits = |it: &&Arc<Topic>| it.pattern.as_ref().is_some_and(|it| it.matches(&topic.name));
         self.all.read().values().filter(fits).cloned().collect()
     }
 }

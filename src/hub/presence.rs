@@ -137,13 +137,6 @@ impl Presence {
         seat.away
     }
 
-    /// It is back.
-    pub(super) fn back(&mut self, session: StarlingId) {
-        if let Some(seat) = self.sessions.get_mut(&session) {
-            seat.away = None;
-        }
-    }
-
     /// It leaves, unless it was back since this absence began.
     pub(super) fn depart(&mut self, session: StarlingId, absence: u32) -> Changed {
         match self.sessions.get(&session) {
@@ -224,7 +217,7 @@ impl Presence {
         self.sessions.is_empty() && self.changes.is_empty()
     }
 
-    /// At most `limit` sessions behind `cursor`, and of users those whose first session is among them.
+    /// At most `limit` sessions behind `cursor`, or the users that they belong to: one with sessions on two pages is on both.
     pub(super) fn page(&self, by: By, cursor: Option<StarlingId>, limit: usize) -> Page {
         let from = cursor.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest = self.sessions.range((from, Bound::Unbounded));

@@ -33,7 +33,7 @@ fn who_comes_back_in_time_has_not_left() {
     presence.come(ids[0], Some("ann"), 1);
     told(&mut presence);
     let absence = presence.away(ids[0]).unwrap();
-    presence.back(ids[0]);
+    presence.come(ids[0], Some("ann"), 2);
     assert_eq!(presence.depart(ids[0], absence), Changed::No);
     let absence = presence.away(ids[0]).unwrap();
     // A reload: another session of the same user.

@@ -122,10 +122,11 @@ impl Hub {
             Arc::clone(&self.0.in_flight).acquire_owned().await.map_err(|_| PublishError::Stopped)?;
         let durable = self.namespace(&wish.topic).is_some_and(|namespace| namespace.options().durable);
         let (told, delivered) = oneshot::channel();
-        let position = if durable {
-            self.append(wish, told).await?
+        let (position, _asked) = if durable {
+            let (position, asked) = self.append(wish, told).await?;
+            (position, Some(asked))
         } else {
-            self.publish_here(wish, End { told: Some(told), _permit: Some(permit) })?
+            (self.publish_here(wish, End { told: Some(told), _permit: Some(permit) })?, None)
         };
         let delivered = tokio::time::timeout(DELIVERED_WAIT, delivered).await;
         Ok(Published { position, delivered: delivered.ok().and_then(Result::ok).unwrap_or(0) })
@@ -164,8 +165,12 @@ impl Hub {
     pub(super) fn put_from_ledger(&self, topic: &Arc<Topic>, offset: u64, entry: Entry) {
         let mut state = topic.state.lock();
         let told = entry.id.and_then(|id| self.0.asked.lock().remove(&id));
-        if state.gone || !state.loaded || offset <= state.history.offset() {
+        let last = state.history.offset();
+        if state.gone || !state.loaded || offset <= last {
             return;
+        }
+        if offset > last + 1 {
+            self.tell_gap(topic, &state, offset - last - 1);
         }
         let tags = (!entry.tags.is_empty()).then(|| Arc::new(entry.tags));
         let fanout = self.fanout(End { told, _permit: None });
@@ -194,13 +199,14 @@ impl Hub {
         state.used = state.used.wrapping_add(1);
         self.keep(topic, state, &publication);
         self.give(topic, state, &publication, fanout);
+        self.plan_idle(topic, state);
         position
     }
 
     fn keep(&self, topic: &Arc<Topic>, state: &mut State, publication: &Arc<Publication>) {
         if !topic.namespace.keeps() {
             state.history.pass(publication.position.offset);
-            return self.plan_idle(topic, state);
+            return;
         }
         let before = state.history.bytes();
         let others = self.0.history_bytes.load(Ordering::Relaxed) as usize;
@@ -232,11 +238,19 @@ impl Hub {
         if publication.kind != Kind::Message {
             return;
         }
-        for pattern in self.0.patterns.of(topic) {
+        for pattern in topic.namespace.patterns.of(topic) {
             let publication = Arc::new(publication.by(&pattern.name));
             for (shard, _) in &pattern.state.lock().shards {
                 shard.push(pattern.id, &publication, fanout);
             }
+        }
+    }
+
+    /// Tells the subscribers of a topic that publications are missing.
+    pub(super) fn tell_gap(&self, topic: &Topic, state: &State, missed: u64) {
+        let data = serde_json::json!({ "topic": &*topic.name, "missed": missed, "reason": "lagged" });
+        if let Ok(data) = Payload::json(&data) {
+            self.tell(topic, state, Kind::Gap, data);
         }
     }
 

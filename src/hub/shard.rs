@@ -181,18 +181,25 @@ impl Shard {
 
     /// Gives out what has come, and lets the connections write. Says when it is time for more, if that is not now.
     async fn give_out_all(&self) -> Option<Instant> {
-        let mut batch = std::mem::take(&mut *self.queue.lock());
-        let (mut done, mut writes) = (0, 0);
-        while let Some(first) = batch.first() {
+        let batch = std::mem::take(&mut *self.queue.lock());
+        let mut batch = batch.into_iter().peekable();
+        let (mut done, mut burst, mut writes) = (0, 0, 0);
+        while let Some(first) = batch.next() {
             // Publications of one topic that follow each other are joined for whoever gets them all.
-            let count = batch.iter().take_while(|work| work.topic == first.topic).take(RUN).count();
-            let run: Vec<Work> = batch.drain(..count).collect();
+            let (topic, mut bytes, mut run) = (first.topic, first.publication.data.len(), vec![first]);
+            while let Some(next) =
+                batch.next_if(|next| next.topic == topic && run.len() < RUN && bytes < self.seams.burst_bytes)
+            {
+                bytes += next.publication.data.len();
+                run.push(next);
+            }
             let subscribers = self.give_out(&run);
             // Whoever waits for a publication to be out does not wait for its connections to write.
             drop(run);
-            (done, writes) = (done + subscribers, writes.max(subscribers));
-            if done >= TURN {
-                done = 0;
+            (done, burst, writes) = (done + subscribers, burst + bytes, writes.max(subscribers));
+            // No outbox is filled by what comes at once.
+            if done >= TURN || burst >= self.seams.burst_bytes {
+                (done, burst) = (0, 0);
                 tokio::task::yield_now().await;
             }
         }

@@ -1,12 +1,19 @@
 //! What can be asked of topics: counts, history, who is there.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::MutexGuard;
 use serde::Serialize;
 
 use super::Hub;
 use super::filter::Tags;
+use super::history::History;
 use super::position::Position;
 use super::presence::{By, Page};
+use super::publication::Publication;
 use super::subscribe::{Lost, SubscribeError};
+use super::topic::{State, Topic};
 use crate::base::StarlingId;
 use crate::protocol::Payload;
 
@@ -87,20 +94,23 @@ impl Hub {
         since: Option<Position>,
         limit: usize,
     ) -> Result<(Position, Result<Vec<Past>, Lost>), SubscribeError> {
-        let topic = self.topic(topic)?;
-        let mut state = topic.state.lock();
-        self.load(&topic, &mut state);
+        let Some(topic) = self.known(topic)? else {
+            let (position, history) = self.unknown(topic)?;
+            let past = since.map_or(Ok(Vec::new()), |since| history.since(position.epoch, since));
+            return Ok((position, past.map(|_| Vec::new())));
+        };
+        let state = self.look(&topic);
         let history = &state.history;
         let position = topic.position(history.offset());
         let chosen = match since {
-            Some(since) => history.since(topic.namespace.epoch, since).map(|mut all| {
+            Some(since) => history.since(topic.namespace.epoch(), since).map(|mut all| {
                 all.truncate(limit);
                 all
             }),
             None => Ok(history.entries().skip(history.len().saturating_sub(limit)).cloned().collect()),
         };
         let past = chosen.map(|all| {
-            let past = |it: &std::sync::Arc<super::publication::Publication>| Past {
+            let past = |it: &Arc<Publication>| Past {
                 position: it.position,
                 data: it.data.clone(),
                 tags: it.tags.as_deref().cloned(),
@@ -109,6 +119,14 @@ impl Hub {
             all.iter().map(past).collect()
         });
         Ok((position, past))
+    }
+
+    /// A topic that somebody only looks at: it may be of no use to anybody else.
+    fn look<'a>(&self, topic: &'a Arc<Topic>) -> MutexGuard<'a, State> {
+        let mut state = topic.state.lock();
+        self.load(topic, &mut state);
+        self.plan_idle(topic, &mut state);
+        state
     }
 
     /// Some of those who are there. `None` if the namespace has no presence.
@@ -122,11 +140,11 @@ impl Hub {
         cursor: Option<StarlingId>,
         limit: usize,
     ) -> Result<Option<Page>, SubscribeError> {
-        let topic = self.topic(topic)?;
-        if !topic.namespace.options().presence {
+        if !self.checked(topic)?.options().presence {
             return Ok(None);
         }
-        let state = topic.state.lock();
+        let Some(topic) = self.known(topic)? else { return Ok(Some(Page::default())) };
+        let state = self.look(&topic);
         Ok(Some(state.presence.as_ref().map_or_else(Page::default, |here| here.page(by, cursor, limit))))
     }
 
@@ -135,8 +153,26 @@ impl Hub {
     /// # Errors
     /// If the topic cannot be had.
     pub fn stats(&self, topic: &str) -> Result<TopicStats, SubscribeError> {
-        let topic = self.topic(topic)?;
-        Ok(self.stats_of(&topic))
+        if let Some(topic) = self.known(topic)? {
+            return Ok(self.stats_of(&topic));
+        }
+        let present = self.checked(topic)?.options().presence.then_some(0);
+        let (position, _) = self.unknown(topic)?;
+        Ok(TopicStats {
+            subscribers: 0,
+            position,
+            history: 0,
+            history_bytes: 0,
+            sessions: present,
+            users: present,
+        })
+    }
+
+    /// Where a topic would begin that nobody has used, and its history.
+    fn unknown(&self, topic: &str) -> Result<(Position, History), SubscribeError> {
+        let namespace = self.checked(topic)?;
+        let offset = namespace.floor.load(Ordering::Relaxed);
+        Ok((Position { epoch: namespace.epoch(), offset }, History::after(offset)))
     }
 
     /// How many have subscribed to a topic by its name.
@@ -144,10 +180,9 @@ impl Hub {
         self.0.table.get(topic).map_or(0, |topic| topic.state.lock().subscribers())
     }
 
-    fn stats_of(&self, topic: &std::sync::Arc<super::topic::Topic>) -> TopicStats {
-        let mut state = topic.state.lock();
-        self.load(topic, &mut state);
-        let patterns = self.0.patterns.of(topic);
+    fn stats_of(&self, topic: &Arc<Topic>) -> TopicStats {
+        let state = self.look(topic);
+        let patterns = topic.namespace.patterns.of(topic);
         let by_pattern: usize = patterns.iter().map(|pattern| pattern.state.lock().subscribers()).sum();
         let present = topic.namespace.options().presence;
         let counts = state.presence.as_ref().map_or((0, 0, 0), |here| here.counts());

@@ -24,6 +24,9 @@ pub(super) struct Sub {
     pub(super) lag: Option<Box<Lag>>,
 }
 
+/// Publications that may wait for a subscriber at least while that is not its fault.
+const HELD_MAX: usize = 1_000;
+
 /// What waits for a subscriber.
 #[derive(Debug, Default)]
 pub(super) struct Lag {
@@ -52,16 +55,20 @@ pub(super) enum Offered {
 }
 
 impl Sub {
-    /// Holds everything back until the subscription is confirmed; `replays` come first.
-    pub(super) fn hold(&mut self, replays: Vec<Arc<Publication>>) {
+    /// Holds everything back until the subscription is confirmed; `replays` come first. Says how many of them are wanted.
+    pub(super) fn hold(&mut self, replays: Vec<Arc<Publication>>) -> usize {
         let wanted: VecDeque<_> = replays.into_iter().filter(|it| self.wants(it)).collect();
-        self.lag = Some(Box::new(Lag { held: true, replays: wanted.len(), queue: wanted, ..Lag::default() }));
+        let replays = wanted.len();
+        self.lag = Some(Box::new(Lag { held: true, replays, queue: wanted, ..Lag::default() }));
+        replays
     }
 
     fn wants(&self, publication: &Publication) -> bool {
         match publication.kind {
             Kind::Presence => self.presence,
-            Kind::Message | Kind::Gap => {
+            // Existing clients have not asked for that.
+            Kind::Gap => self.dialect.extensions,
+            Kind::Message => {
                 self.filter.as_ref().is_none_or(|filter| filter.admits(publication.tags.as_deref()))
             }
         }
@@ -88,8 +95,8 @@ impl Sub {
         match lag.push(publication, rules) {
             true => Offered::Waits,
             false => {
-                // What is told elsewhere: the connection ends, or a gap is.
-                if rules.slow == SlowPolicy::Disconnect {
+                // Somebody is told: the connection ends, or there will be a gap.
+                if rules.slow == SlowPolicy::Disconnect && !lag.held {
                     self.listener.close_slow();
                 }
                 Offered::Dropped(reason(rules.slow))
@@ -175,23 +182,20 @@ impl Lag {
     fn push(&mut self, publication: &Arc<Publication>, rules: &NamespaceOptions) -> bool {
         let (replays, kind) = (self.replays, publication.kind);
         let mut whole = true;
-        // What waits for a confirmation is not the subscriber's fault.
-        let policy = if self.held { SlowPolicy::DropOldest } else { rules.slow };
-        match policy {
-            SlowPolicy::Latest => {
-                let older = |it: &Arc<Publication>| it.kind == kind && it.topic == publication.topic;
-                if let Some(at) = self.queue.iter().skip(replays).position(older) {
-                    self.queue.remove(replays + at);
-                    whole = false;
-                }
+        if rules.slow == SlowPolicy::Latest && !self.held {
+            let older = |it: &Arc<Publication>| it.kind == kind && it.topic == publication.topic;
+            if let Some(at) = self.queue.iter().skip(replays).position(older) {
+                self.queue.remove(replays + at);
+                whole = false;
             }
-            SlowPolicy::DropOldest | SlowPolicy::Disconnect => {
-                if self.queue.len() - replays >= rules.slow_queue {
-                    self.queue.remove(replays);
-                    self.missed += 1;
-                    whole = false;
-                }
-            }
+        }
+        // What waits for a confirmation, or behind what it has asked for, is not the subscriber's fault.
+        let patient = self.held || rules.slow == SlowPolicy::Disconnect;
+        let limit = if patient { rules.slow_queue.max(HELD_MAX) } else { rules.slow_queue };
+        if self.queue.len() - replays >= limit {
+            self.queue.remove(replays);
+            self.missed += 1;
+            whole = false;
         }
         self.queue.push_back(Arc::clone(publication));
         whole

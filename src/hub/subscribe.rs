@@ -1,6 +1,5 @@
 //! How somebody becomes a subscriber, from where on, and stops being one.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -10,9 +9,10 @@ use super::Hub;
 use super::filter::Filter;
 use super::listener::Listener;
 use super::position::Position;
-use super::presence::{self, Presence};
+use super::presence::Presence;
 use super::shard::Shard;
 use super::sub::Sub;
+use super::subscription::Subscription;
 use super::topic::{State, Topic};
 use crate::base::StarlingId;
 use crate::protocol::{Dialect, InvalidPattern, TopicPattern, is_topic_name};
@@ -87,6 +87,9 @@ pub enum SubscribeError {
     /// It is no topic, and no pattern.
     #[error(transparent)]
     Name(#[from] InvalidPattern),
+    /// It is a pattern, or no name at all.
+    #[error("\"{0}\" is not a topic name")]
+    NoTopic(String),
     /// The name is too long.
     #[error("the name of a topic has at most {limit} characters, not {length}")]
     Length {
@@ -104,15 +107,6 @@ pub enum SubscribeError {
     /// There are as many topics as there may be.
     #[error("there are as many topics as there may be")]
     TooMany,
-}
-
-/// The right to get the publications of a topic, until it is dropped.
-pub struct Subscription {
-    hub: Hub,
-    topic: Arc<Topic>,
-    shard: Arc<Shard>,
-    slot: usize,
-    session: StarlingId,
 }
 
 impl Hub {
@@ -140,15 +134,13 @@ impl Hub {
         shard: &Arc<Shard>,
         begin: Begin<'_>,
     ) -> Subscribed {
-        let epoch = topic.namespace.epoch;
+        let epoch = topic.namespace.epoch();
         let replay = begin.since.map(|since| match topic.pattern {
             Some(_) => Err(Lost::Pattern),
             None => state.history.since(epoch, since),
         });
         let now = topic.position(state.history.offset());
         let position = begin.since.filter(|_| matches!(replay, Some(Ok(_)))).unwrap_or(now);
-        let counted = replay.as_ref().map(|replay| replay.as_ref().map(Vec::len).map_err(|lost| *lost));
-        self.count_replay(counted.as_ref());
         let mut sub = Sub {
             listener: begin.listener,
             dialect: begin.dialect,
@@ -157,7 +149,11 @@ impl Hub {
             filter: begin.filter.filter(|filter| !filter.is_empty()).map(Arc::new),
             lag: None,
         };
-        sub.hold(replay.and_then(Result::ok).unwrap_or_default());
+        let replay = replay.map(|replay| replay.map(|missed| sub.hold(missed)));
+        if !matches!(replay, Some(Ok(_))) {
+            sub.hold(Vec::new());
+        }
+        self.count_replay(replay.as_ref());
         let slot = shard.insert(topic, sub);
         state.enter(shard);
         state.used = state.used.wrapping_add(1);
@@ -169,7 +165,7 @@ impl Hub {
         self.0.seams.metrics.topics.subscribers.inc();
         let (hub, shard, session) = (self.clone(), Arc::clone(shard), begin.session);
         let subscription = Subscription { hub, topic: Arc::clone(topic), shard, slot, session };
-        Subscribed { subscription, position, replay: counted }
+        Subscribed { subscription, position, replay }
     }
 
     fn count_replay(&self, replay: Option<&Result<usize, Lost>>) {
@@ -191,7 +187,11 @@ impl Hub {
         if !namespace.options().patterns {
             return Err(SubscribeError::Patterns(name.to_owned()));
         }
-        Ok(self.0.patterns.get_or_make(name, pattern, namespace, &self.0.table))
+        let max = self.0.options.patterns_max;
+        namespace
+            .patterns
+            .get_or_make(name, pattern, namespace, (&self.0.table, max))
+            .ok_or(SubscribeError::TooMany)
     }
 
     /// The topic of a name, made if there is none.
@@ -200,16 +200,26 @@ impl Hub {
             return Ok(topic);
         }
         if !is_topic_name(name) {
-            // It says what is wrong, for a name is a pattern without wildcards.
-            TopicPattern::new(name)?;
+            return Err(SubscribeError::NoTopic(name.to_owned()));
         }
         let namespace = self.checked(name)?;
         let made = self.0.table.get_or_make(name, namespace, self.0.options.topics_max);
         let topic = made.map_err(|_| SubscribeError::TooMany)?;
         self.0.seams.metrics.topics.topics.set(self.0.table.count() as i64);
-        // Until it is of use; it may never be.
-        self.plan_idle(&topic, &mut topic.state.lock());
         Ok(topic)
+    }
+
+    /// The topic of a name, if there is anything to be known of it.
+    pub(super) fn known(&self, name: &str) -> Result<Option<Arc<Topic>>, SubscribeError> {
+        if let Some(topic) = self.0.table.get(name) {
+            return Ok(Some(topic));
+        }
+        if !is_topic_name(name) {
+            return Err(SubscribeError::NoTopic(name.to_owned()));
+        }
+        // What is in the ledger is fetched by the topic.
+        let durable = self.checked(name)?.options().durable;
+        durable.then(|| self.topic(name)).transpose()
     }
 
     pub(super) fn checked(&self, name: &str) -> Result<&Arc<super::Namespace>, SubscribeError> {
@@ -229,6 +239,9 @@ impl Hub {
         }
         let Ok(topic) = self.topic(topic) else { return };
         let mut state = topic.state.lock();
+        if state.gone {
+            return;
+        }
         let here: &mut Presence = state.presence.get_or_insert_default();
         here.come(session, user, self.0.seams.clock.now_ms());
         here.forget_changes();
@@ -241,62 +254,5 @@ impl Hub {
         let mut state = topic.state.lock();
         let Some(absence) = state.presence.as_mut().and_then(|here| here.away(session)) else { return };
         self.plan_departure(topic, session, absence);
-    }
-}
-
-impl Subscription {
-    /// The name of the topic, or the pattern.
-    pub fn topic(&self) -> &str {
-        &self.topic.name
-    }
-
-    /// It was confirmed: what waits goes out, and from now on everything as it comes.
-    pub fn release(&self) {
-        self.shard.release(self.topic.id, self.slot);
-    }
-
-    /// Ends it because the subscriber said so.
-    pub fn leave(self) {
-        let mut state = self.topic.state.lock();
-        let changed = state.presence.as_mut().map(|here| here.leave(self.session));
-        self.hub.plan_difference(&self.topic, &mut state, changed.unwrap_or(presence::Changed::No));
-    }
-
-    /// The subscriber has lost its connection. It still counts as present for a while.
-    pub fn away(&self) {
-        self.hub.away(&self.topic, self.session);
-    }
-
-    /// It is back.
-    pub fn back(&self) {
-        if let Some(here) = &mut self.topic.state.lock().presence {
-            here.back(self.session);
-        }
-    }
-
-    /// Where the topic stands now.
-    pub fn position(&self) -> Position {
-        self.topic.position(self.topic.state.lock().history.offset())
-    }
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let mut state = self.topic.state.lock();
-        self.shard.remove(self.topic.id, self.slot);
-        state.leave(&self.shard);
-        self.hub.0.seams.metrics.topics.subscribers.dec();
-        let unused = state.shards.is_empty();
-        self.hub.plan_idle(&self.topic, &mut state);
-        drop(state);
-        if unused && self.topic.pattern.is_some() {
-            self.hub.0.patterns.forget(&self.topic);
-        }
-    }
-}
-
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("topic", &self.topic.name).finish_non_exhaustive()
     }
 }

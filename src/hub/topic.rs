@@ -54,7 +54,7 @@ impl Topic {
 
     /// The position of an offset.
     pub(super) fn position(&self, offset: u64) -> Position {
-        Position { epoch: self.namespace.epoch, offset }
+        Position { epoch: self.namespace.epoch(), offset }
     }
 }
 

@@ -37,9 +37,10 @@ pub(super) fn refusal(place: &str, refusal: &Refusal) -> MethodError {
 /// A topic that cannot be had.
 pub(super) fn topic(error: &SubscribeError) -> MethodError {
     match error {
-        SubscribeError::Name(_) | SubscribeError::Length { .. } | SubscribeError::Patterns(_) => {
-            MethodError::invalid([format!("/topic: {error}")])
-        }
+        SubscribeError::Name(_)
+        | SubscribeError::NoTopic(_)
+        | SubscribeError::Length { .. }
+        | SubscribeError::Patterns(_) => MethodError::invalid([format!("/topic: {error}")]),
         SubscribeError::Namespace(_) => MethodError::of(ErrorCode::PermissionDenied, error.to_string()),
         SubscribeError::TooMany => ErrorCode::QuotaExceeded.into(),
     }

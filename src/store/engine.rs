@@ -143,7 +143,7 @@ impl Engine {
         }
     }
 
-    fn change(&mut self, change: Change) {
+    pub(super) fn change(&mut self, change: Change) {
         let version = self.next();
         self.state.change(&change, version);
         self.push(change);
@@ -161,7 +161,7 @@ impl Engine {
         self.pending.push(change);
     }
 
-    fn set(
+    pub(super) fn set(
         &mut self,
         key: Key,
         value: Value,
@@ -215,7 +215,13 @@ impl Engine {
         Outcome::Written { done: true, version, previous: found.entry() }
     }
 
-    fn increment(&mut self, key: Key, by: i64, json: bool, found: Found) -> Result<Outcome, Refusal> {
+    pub(super) fn increment(
+        &mut self,
+        key: Key,
+        by: i64,
+        json: bool,
+        found: Found,
+    ) -> Result<Outcome, Refusal> {
         let number = found.alive().map_or(Ok(0), |entry| whole_number(entry.value.as_bytes()))?;
         let sum = number.checked_add(by).ok_or(Refusal::Overflow)?;
         let text = sum.to_string().into_bytes();
@@ -226,35 +232,6 @@ impl Engine {
         };
         self.put(key, value, found.expires_at(), &found);
         Ok(Outcome::Number(sum))
-    }
-
-    /// Entries that one more may push out, so that a log that was made shorter gets there by and by.
-    const RECORD_DROPS: u64 = 2;
-
-    #[allow(clippy::too_many_arguments, reason = "the fields of one command")]
-    fn record(
-        &mut self,
-        counter: Key,
-        prefix: &Key,
-        value: Value,
-        keep: u64,
-        expiry: Expiry,
-        found: Found,
-        at: u64,
-    ) -> Result<Outcome, Refusal> {
-        let outcome = self.increment(counter, 1, false, found)?;
-        let Outcome::Number(number) = outcome else { return Ok(outcome) };
-        let entry = |number: u64| -> Key { [prefix, format!("{number:020}").as_bytes()].concat().into() };
-        let last = number.unsigned_abs();
-        for old in (1..=last.saturating_sub(keep)).rev().take(Self::RECORD_DROPS as usize) {
-            if self.state.raw(&entry(old)).is_some() {
-                self.change(Change::Delete { key: entry(old), expired: false });
-            }
-        }
-        let key = entry(last);
-        let there = self.state.raw(&key).cloned();
-        self.set(key, value, Condition::Always, expiry, Found { alive: there.is_some(), there }, at);
-        Ok(outcome)
     }
 
     fn append(&mut self, key: Key, tail: Vec<u8>, found: Found) -> Outcome {
@@ -270,14 +247,14 @@ impl Engine {
 }
 
 /// What lies under the key of a command.
-struct Found {
-    there: Option<Entry>,
+pub(super) struct Found {
+    pub(super) there: Option<Entry>,
     /// Whether it is there and not over.
-    alive: bool,
+    pub(super) alive: bool,
 }
 
 impl Found {
-    fn alive(&self) -> Option<&Entry> {
+    pub(super) fn alive(&self) -> Option<&Entry> {
         self.there.as_ref().filter(|_| self.alive)
     }
 
@@ -295,7 +272,7 @@ impl Found {
 }
 
 /// A number as it would be printed: no sign before a positive one, no leading zeros, no space.
-fn whole_number(text: &[u8]) -> Result<i64, Refusal> {
+pub(super) fn whole_number(text: &[u8]) -> Result<i64, Refusal> {
     let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok());
     number.filter(|number| number.to_string().as_bytes() == text).ok_or(Refusal::NotANumber)
 }

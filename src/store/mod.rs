@@ -24,6 +24,7 @@ mod options;
 mod outcome;
 mod position;
 mod queue;
+mod record;
 mod recovery;
 mod shared;
 mod snapshot;

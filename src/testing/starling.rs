@@ -202,6 +202,28 @@ impl MockStarling {
         }
     }
 
+    /// The next publication on any topic, if one comes in time: the topic and the data. It counts as handled from now on.
+    ///
+    /// # Errors
+    /// If the connection ends.
+    pub async fn publication_within(
+        &mut self,
+        limit: Duration,
+    ) -> Result<Option<(String, Value)>, PeerError> {
+        let fits = |it: &Received| matches!(it, Received::Notification { published: Some(_), .. });
+        let Ok(received) = tokio::time::timeout(limit, self.peer().expect(fits)).await else {
+            return Ok(None);
+        };
+        self.take_stock();
+        match received? {
+            Received::Notification { topic, data, published: Some(place), .. } => {
+                self.topics.insert(topic.clone(), place.position);
+                Ok(Some((topic, data)))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Where it stands in a topic.
     pub fn place(&self, topic: &str) -> Option<&str> {
         self.topics.get(topic).map(String::as_str)

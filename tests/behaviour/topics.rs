@@ -554,6 +554,59 @@ async fn a_slow_subscriber_is_closed_or_told_of_a_gap_or_gets_the_latest() {
 }
 
 #[tokio::test]
+async fn a_burst_that_is_longer_than_an_outbox_closes_nobody_who_reads() {
+    let server = TestServer::start_with(
+        |config| config.connections.outbox_bytes_max = ByteSize::kib(256),
+        |builder| builder,
+    );
+    let (mut ann, mut bob) = (server.peer().await, server.peer().await);
+    subscribe(&mut bob, "demo:burst").await;
+    let reading = async {
+        for number in 0..60 {
+            assert_eq!(publication(&mut bob).await.1["n"], number);
+        }
+    };
+    let publishing = async {
+        let mut last = None;
+        for number in 0..60 {
+            let data = json!({ "n": number, "pad": "x".repeat(60_000) });
+            let wish = json!({ "topic": "demo:burst", "data": data });
+            last = Some(ann.send_request("topic:publish", Some(&wish)).await.unwrap());
+        }
+        ann.answer(&last.unwrap()).await.unwrap();
+    };
+    tokio::join!(reading, publishing);
+    assert_eq!(server.metrics().slow_consumers.get(), 0);
+}
+
+#[tokio::test]
+async fn a_subscription_that_fails_leaves_the_others_as_they_were() {
+    let server = server_with("strict", NamespaceOptions { patterns: false, ..NamespaceOptions::open() });
+    let (mut ann, mut bob) = (server.peer().await, server.peer().await);
+    subscribe(&mut bob, "strict:a").await;
+    for wrong in ["strict:*", "strict:!", "none:a"] {
+        let many = json!({ "topics": ["strict:a", "strict:b", wrong] });
+        assert!(bob.request("topic:subscribe", &many).await.is_err(), "{wrong}");
+    }
+    assert_eq!(publish(&mut ann, "strict:a", json!(1)).await["delivered"], 1);
+    assert_eq!(publish(&mut ann, "strict:b", json!(2)).await["delivered"], 0);
+    expect_data(&mut bob, &[1]).await;
+    expect_nothing(&mut bob).await;
+}
+
+#[tokio::test]
+async fn looking_at_a_topic_does_not_make_one() {
+    let server = TestServer::start();
+    let mut ann = server.peer().await;
+    for method in ["topic:history", "topic:stats", "topic:presence"] {
+        ann.request(method, &json!({ "topic": "demo:never" })).await.unwrap();
+        let (code, _) = refusal(ann.request(method, &json!({ "topic": "demo:*" })).await);
+        assert_eq!(code, "VALIDATION_ERROR", "{method}");
+    }
+    assert_eq!(server.metrics().topics.topics.get(), 0);
+}
+
+#[tokio::test]
 async fn history_ends_with_its_age_and_idle_topics_are_forgotten() {
     let rules = NamespaceOptions { history_age: Span::millis(300), ..NamespaceOptions::open() };
     let server = TestServer::start_with(

@@ -177,8 +177,14 @@ async fn durable_publications_keep_their_order_under_load() {
     ann.answer(&last.unwrap()).await.unwrap();
     let wanted: Vec<i64> = (0..500).collect();
     expect_data(&mut bob, &wanted).await;
-    // Whoever clears the store clears the histories too, and begins anew.
+    // Whoever clears the store clears the histories too: subscribers are told, and old positions mean nothing.
+    let old = publish(&mut ann, json!(500)).await["position"].clone();
+    expect_data(&mut bob, &[500]).await;
     server.store().run(helios::store::Command::Clear).await.unwrap().unwrap();
+    let fits = |it: &Received| matches!(it, Received::Notification { topic, .. } if topic == "topic:gap");
+    bob.expect(fits).await.unwrap();
     publish(&mut ann, json!(1)).await;
     expect_data(&mut bob, &[1]).await;
+    let since = json!({ "topic": "chat:a", "since": old });
+    assert_eq!(ann.request("topic:subscribe", &since).await.unwrap()["reason"], "other_history");
 }

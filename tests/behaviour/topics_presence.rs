@@ -142,6 +142,24 @@ async fn sessions_without_a_name_count_by_themselves() {
 }
 
 #[tokio::test]
+async fn an_existing_client_that_comes_back_late_is_there_again() {
+    let server = server(Span::millis(50));
+    let mut ann = user(&server, "ann").await;
+    enter(&mut ann, "room:a").await;
+    difference(&mut ann).await;
+    let plain = PeerOptions { plain: true, ..PeerOptions::default() };
+    let mut bob = MockStarling::connect_with(&url(&server, "bob"), plain.clone()).await;
+    bob.request("topic:subscribe", json!({ "topic": "room:a" })).await.unwrap();
+    assert_eq!(difference(&mut ann).await.0, ["bob"]);
+    let token = bob.token().to_owned();
+    bob.cut();
+    assert_eq!(difference(&mut ann).await.1, ["bob"], "the grace is over");
+    let back = format!("{}?recover={token}", server.ws_url());
+    let _bob = Peer::connect(&back, &plain).await.unwrap();
+    assert_eq!(difference(&mut ann).await.0, ["bob"]);
+}
+
+#[tokio::test]
 async fn pages_and_namespaces_without_presence() {
     let server = server(Span::millis(50));
     let mut peers = Vec::new();

@@ -1,12 +1,15 @@
 //! Laws that hold for any input: simple models beside the real thing, with crashes at any moment. Seeds are
 //! printed; `HELIOS_SEED=n` runs one alone, `HELIOS_RUNS=n` runs more.
 
+mod server;
 mod session_storm;
 mod store_crash;
 mod store_faults;
 mod store_model;
 mod store_tools;
 mod store_watches;
+mod topic_soak;
+mod topic_storm;
 mod wishes;
 
 /// The seeds to run: one that was asked for, or `usual` many.

@@ -2,8 +2,6 @@
 //!
 //! `HELIOS_STORM` says how many sessions; goal P6 asks for 10,000 (`make storm`).
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -11,63 +9,13 @@ use helios::peer::{Peer, PeerOptions, Received};
 use helios::testing::MockStarling;
 use serde_json::json;
 
+use crate::server::Server;
+
 /// Messages that each session misses.
 const MISSED: u64 = 3;
 
-struct Server {
-    child: Child,
-    url: String,
-    _directory: tempfile::TempDir,
-}
-
-impl Server {
-    fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_helios"));
-        command.env("HELIOS__KV__EVERYONE", "true");
-        command.args(["serve", "--demo", "--listen", "127.0.0.1:0", "--data-dir"]).arg(directory.path());
-        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let url = lines.find_map(|line| line.split_once("WebSocket").map(|(_, it)| it.trim().to_owned()));
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { url: url.expect("it is ready"), child, _directory: directory }
-    }
-
-    /// Resident memory now, and the most that there ever was, in KiB.
-    fn memory(&self) -> (u64, u64) {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let of = |name: &str| {
-            let line = status.lines().find(|line| line.starts_with(name));
-            line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
-        };
-        (of("VmRSS"), of("VmHWM"))
-    }
-
-    async fn metric(&self, name: &str) -> f64 {
-        let address = self.url.trim_start_matches("ws://").trim_end_matches("/ws").to_owned();
-        let page = tokio::task::spawn_blocking(move || {
-            ureq::get(format!("http://{address}/metrics"))
-                .call()
-                .unwrap()
-                .body_mut()
-                .read_to_string()
-                .unwrap()
-        });
-        let page = page.await.unwrap();
-        let line = page.lines().find(|line| line.split(' ').next() == Some(name));
-        line.and_then(|line| line.split(' ').nth(1)?.parse().ok()).unwrap_or(0.0)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Runs something for everybody, some at a time: a thundering herd is the server's trouble, not the test's.
-async fn all<F: Future<Output = MockStarling>>(work: Vec<F>, at_once: usize) -> Vec<MockStarling> {
+pub(crate) async fn all<T, F: Future<Output = T>>(work: Vec<F>, at_once: usize) -> Vec<T> {
     futures_util::StreamExt::collect(futures_util::StreamExt::buffer_unordered(
         futures_util::stream::iter(work),
         at_once,
@@ -99,7 +47,7 @@ async fn come_back(mut starling: MockStarling) -> MockStarling {
 #[tokio::test]
 async fn everybody_is_cut_off_at_once_and_comes_back() {
     let count: usize = std::env::var("HELIOS_STORM").ok().and_then(|it| it.parse().ok()).unwrap_or(300);
-    let server = Server::start();
+    let server = Server::start("");
     let mut starlings = Vec::new();
     let begun = Instant::now();
     starlings.extend(all((0..count).map(|_| begin(server.url.clone())).collect(), 200).await);

@@ -18,6 +18,8 @@ pub(crate) enum Wish {
     Expire(Vec<u8>, Option<u64>),
     Increment(Vec<u8>, i64),
     Append(Vec<u8>, Vec<u8>),
+    /// An entry of the log of a key, which keeps so many.
+    Record(Vec<u8>, Vec<u8>, u64),
     /// All at once, if the key is there.
     Together(Vec<u8>, Vec<Wish>),
     Clear,
@@ -38,6 +40,11 @@ fn value(random: &mut Random) -> Vec<u8> {
     }
 }
 
+/// What the entries of the log of a key begin with.
+fn log(key: &[u8]) -> Vec<u8> {
+    [b"log:", key, b"/"].concat()
+}
+
 impl Wish {
     /// Any wish. Keys that end do so soon after `now`.
     pub(crate) fn any(random: &mut Random, now: u64) -> Self {
@@ -52,6 +59,9 @@ impl Wish {
             16 => Self::Expire(key, soon(random)),
             17 => Self::Expire(key, None),
             18..20 => Self::Increment(key, random.next_u64() as i64 % 1_000),
+            20 if random.next_u64().is_multiple_of(2) => {
+                Self::Record(key, value(random), 1 + random.next_u64() % 4)
+            }
             20 => Self::Append(key, value(random)),
             21..23 => {
                 let count = 1 + random.next_u64() % 4;
@@ -100,6 +110,13 @@ impl Wish {
             Self::Expire(key, at) => Command::Expire { key: shared(key), at: *at },
             Self::Increment(key, by) => Command::Increment { key: shared(key), by: *by, json: false },
             Self::Append(key, tail) => Command::Append { key: shared(key), tail: tail.clone() },
+            Self::Record(key, value, keep) => Command::Record {
+                counter: shared(key),
+                prefix: log(key).into(),
+                value: Value::bytes(value.as_slice()),
+                keep: *keep,
+                expiry: Expiry::Never,
+            },
             Self::Clear | Self::Together(..) => Command::Clear,
         }
     }
@@ -150,6 +167,19 @@ impl Wish {
             }
             Self::Append(key, tail) => {
                 model.entry(key.clone()).or_default().0.extend_from_slice(tail);
+            }
+            Self::Record(key, value, keep) => {
+                let count = model.get(key).map_or(b"0".as_slice(), |(value, _)| value);
+                if count.starts_with(b"-") || !Self::Increment(key.clone(), 1).apply_single(model) {
+                    return false;
+                }
+                let last: u64 = String::from_utf8_lossy(&model[key].0).parse().unwrap();
+                let entry = |number: u64| [log(key), format!("{number:020}").into_bytes()].concat();
+                let old = model.range(log(key)..entry(last.saturating_sub(*keep) + 1)).take(2);
+                for key in old.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+                    model.remove(&key);
+                }
+                model.insert(entry(last), (value.clone(), 0));
             }
             Self::Clear => model.clear(),
             Self::Together(..) => unreachable!("not in itself"),

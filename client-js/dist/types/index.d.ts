@@ -29,6 +29,11 @@ export class Starling extends Core {
      */
     subscribe(topic: string, handler?: import("./subscriptions.js").PublicationHandler | import("./subscriptions.js").SubscribeOptions, options?: import("./subscriptions.js").SubscribeOptions): import("./subscriptions.js").Subscription;
     /**
+     * The subscription that there is to a topic or pattern.
+     * @param {string} topic
+     */
+    subscription(topic: string): import("./subscriptions.js").Subscription | null;
+    /**
      * Publishes on a topic.
      * @param {string} topic
      * @param {unknown} data

@@ -14,11 +14,12 @@ export class Requests {
     pending: Map<string, Pending>;
     /**
      * @param {string} id
-     * @param {RequestOptions & { timeout: number }} options
+     * @param {RequestOptions & { timeout: number, onAnswer?: (data: any) => void }} options `onAnswer` is called in order with everything else that comes
      * @returns {Pending}
      */
     add(id: string, options: RequestOptions & {
         timeout: number;
+        onAnswer?: (data: any) => void;
     }): Pending;
     /**
      * @param {import('./message.js').Response} response
@@ -71,14 +72,16 @@ export type RequestOptions = {
 /** One request on its way. */
 declare class Pending {
     /**
-     * @param {RequestOptions & { timeout: number }} options
+     * @param {RequestOptions & { timeout: number, onAnswer?: (data: any) => void }} options
      * @param {() => void} forget
      */
     constructor(options: RequestOptions & {
         timeout: number;
+        onAnswer?: (data: any) => void;
     }, forget: () => void);
     options: RequestOptions & {
         timeout: number;
+        onAnswer?: (data: any) => void;
     };
     /** Whether it has left for the server. */
     sent: boolean;

@@ -11,6 +11,8 @@ export class Session {
     key: string;
     /** Tells this page from another one that has the same token. */
     instance: string;
+    /** The session is of a page before this one. */
+    stale: boolean;
     /** Tells a connection of ours from one before that was slow to arrive. */
     attempt: number;
     /** @type {Kept | null} */

@@ -17,9 +17,25 @@ export class Subscriptions {
     };
     /**
      * There is a connection.
-     * @param {Record<string, any> | undefined} told what the server says of each topic that it goes on with; nothing for a session that is new
+     * @param {Record<string, any> | null} told what the server says of each topic that it goes on with; null for a session that is new
      */
-    connected(told: Record<string, any> | undefined): void;
+    connected(told: Record<string, any> | null): void;
+    closed(): void;
+    /** Nobody knows what came meanwhile. */
+    lost(): void;
+    /**
+     * Tells the server that a subscription is over. If it does not hear of it now, it is told when it names the topic.
+     * @param {string} topic
+     * @returns {Promise<void>}
+     */
+    leave(topic: string): Promise<void>;
+    /**
+     * A request that waits for a connection whatever else does.
+     * @param {string} method
+     * @param {unknown} payload
+     * @param {(data: any) => void} [onAnswer] called in order with everything else that comes
+     */
+    ask(method: string, payload: unknown, onAnswer?: (data: any) => void): Promise<any>;
     /**
      * A notification came.
      * @param {import('./message.js').Notification} message
@@ -50,28 +66,30 @@ export class Subscription {
     position: string | null;
     /** The position of the last one that came. */
     seen: string | null;
-    /** The server was asked and has not answered. */
-    asking: boolean;
     /** @type {Emitter<SubscriptionEvents>} */
     events: Emitter<SubscriptionEvents>;
-    /** Publications that are not handled yet, the oldest first. @type {{ position: string | null, attempt: number, done: boolean }[]} */
+    /** Publications that are not handled yet, the oldest first. @type {{ position: string | null, done: boolean }[]} */
     open: {
         position: string | null;
-        attempt: number;
         done: boolean;
     }[];
-    /** The attempts that the positions above are of. */
-    seenIn: number;
-    handledIn: number;
     /** Whoever goes through publications as they come. Without a handler they wait for the first of them. */
-    /** @type {Waiting[]} */
-    iterations: Waiting[];
-    /** @type {Waiting | null} */
-    waiting: Waiting | null;
+    iteration: Iteration | null;
+    /** The server has confirmed it in this session. */
+    confirmed: boolean;
+    /** The server was asked and has not answered. */
+    asking: boolean;
+    /** What the server said was lost before it has answered. @type {string | null} */
+    missing: string | null;
     /** Tells answers to what was asked before from those to what was asked last. */
     attempt: number;
-    ready: Promise<void>;
+    failures: number;
+    /** Why it has ended. @type {Error | null} */
+    error: Error | null;
+    /** @type {(error: Error | null) => void} */
     settle: (error: Error | null) => void;
+    /** @type {Promise<void>} */
+    ready: Promise<void>;
     /**
      * Calls a listener with what happens to the subscription: `state`, `gap`, `presence`, `error`.
      * @template {keyof SubscriptionEvents} Name
@@ -105,36 +123,43 @@ export class Subscription {
         more?: boolean;
     }>;
     /**
-     * Everybody who is there.
+     * Everybody who is there, and the last difference that is in it.
      * @param {{ by?: 'session' | 'user' }} [options]
-     * @returns {Promise<{ session?: string, user?: string, sessions?: number, since?: number, away?: boolean }[]>}
+     * @returns {Promise<{ members: Member[], version: number, sessions: number, users: number, anonymous: number }>}
      */
     members({ by }?: {
         by?: "session" | "user";
     }): Promise<{
-        session?: string;
-        user?: string;
-        sessions?: number;
-        since?: number;
-        away?: boolean;
-    }[]>;
-    /** Ends it. */
+        members: Member[];
+        version: number;
+        sessions: number;
+        users: number;
+        anonymous: number;
+    }>;
+    /** Ends it. Settles when the server knows, or there is no connection to tell it by. */
     unsubscribe(): Promise<void>;
     /** @param {SubscriptionEvents['state']} state */
     enter(state: SubscriptionEvents["state"]): void;
     /** Asks the server for it. */
-    begin(): Promise<void>;
-    /** @param {any} told what the server says of it */
+    begin(): void;
+    /** @param {any} error */
+    failed(error: any): void;
+    /** @param {any} told what the server says of it, in order with the publications */
     begun(told: any): void;
-    /** @param {any} told what the server says of it, if it goes on with it */
-    connected(told: any): undefined;
+    /**
+     * @param {any} told what the server says of it, if it goes on with it
+     * @param {boolean} anew the session is a new one
+     */
+    connected(told: any, anew: boolean): void;
+    closed(): void;
     /** Who is there may have changed while we were not. */
     refresh(): Promise<void>;
     /**
      * @param {string} reason
      * @param {number | null} missed
+     * @param {string} [topic]
      */
-    gap(reason: string, missed: number | null): void;
+    gap(reason: string, missed: number | null, topic?: string): void;
     /**
      * @param {string} topic
      * @param {any} data
@@ -145,14 +170,17 @@ export class Subscription {
      * @returns {Promise<unknown>[]} what handlers still do
      */
     receive(publication: Publication): Promise<unknown>[];
-    /** @param {Error} error */
-    end(error: Error): void;
+    /**
+     * @param {Error} error
+     * @param {boolean} wanted it was asked for
+     */
+    end(error: Error, wanted: boolean): void;
     /**
      * Goes through publications as they come; ends when the subscription does. One counts as handled when the next one is
-     * asked for.
-     * @returns {AsyncGenerator<Publication, void, void>}
+     * asked for; what was not, waits for the next who goes through them.
+     * @returns {AsyncIterableIterator<Publication>}
      */
-    [Symbol.asyncIterator](): AsyncGenerator<Publication, void, void>;
+    [Symbol.asyncIterator](): AsyncIterableIterator<Publication>;
 }
 /**
  * Publications are missing: `reason` is `slow` (we read too slowly, `missed` tells how many), or what the server says about
@@ -168,6 +196,7 @@ export type Publication = {
  * Who has come and left. With `truncated` only the counts are told: ask `members()` for names.
  */
 export type Gap = {
+    topic: string;
     reason: string;
     missed: number | null;
     position: string | null;
@@ -214,6 +243,16 @@ export type SubscribeOptions = {
 /**
  * What was published, and where.
  */
+export type Member = {
+    session?: string;
+    user?: string;
+    sessions?: number;
+    since?: number;
+    away?: boolean;
+};
+/**
+ * What was published, and where.
+ */
 export type SubscriptionEvents = {
     state: "subscribing" | "subscribed" | "unsubscribed";
     gap: Gap;
@@ -225,21 +264,4 @@ export type SubscriptionEvents = {
  */
 export type PublicationHandler = (data: any, publication: Publication) => unknown;
 import { Emitter } from './emitter.js';
-/** Publications that wait to be gone through. */
-declare class Waiting {
-    /** @param {Subscription} subscription */
-    constructor(subscription: Subscription);
-    subscription: Subscription;
-    /** @type {{ publication: Publication, done: () => void }[]} */
-    items: {
-        publication: Publication;
-        done: () => void;
-    }[];
-    wake: () => void;
-    /**
-     * @param {Publication} publication
-     * @returns {Promise<void>} settles when it was handled
-     */
-    add(publication: Publication): Promise<void>;
-}
-export {};
+import { Iteration } from './iteration.js';

@@ -11,7 +11,7 @@
  * ```
  *
  * It speaks both codecs, gives out tokens, keeps sessions over a cut and answers a request that comes again with
- * its first answer, as the real one does. It checks no limits and forgets nothing.
+ * its first answer, as the real one does; and it has topics, all of them open. It checks no limits and forgets nothing.
  */
 export class FakeServer {
     /** @type {Map<string, FakeMethod>} */
@@ -80,6 +80,7 @@ export class FakeServer {
             call(session: FakeSession, { id, method, payload }: import("./message.js").Request): Promise<undefined>;
         };
     };
+    topics: FakeTopics;
     /**
      * Answers calls of a method. What it throws with `code` and `message` is passed on.
      * @param {string} name
@@ -93,6 +94,19 @@ export class FakeServer {
      */
     notify(topic: string, data?: unknown): void;
     /**
+     * Publishes on a topic.
+     * @param {string} topic
+     * @param {unknown} data
+     * @param {{ tags?: Record<string, string> }} [options]
+     * @returns {{ position: string, delivered: number }}
+     */
+    publish(topic: string, data: unknown, { tags }?: {
+        tags?: Record<string, string>;
+    }): {
+        position: string;
+        delivered: number;
+    };
+    /**
      * Calls a method of the client that came last.
      * @param {string} method
      * @param {unknown} [payload]
@@ -104,6 +118,12 @@ export class FakeServer {
     /** Cuts everybody off and forgets all sessions, as a server does that lost its disk: who comes back begins anew. */
     forget(): void;
 }
+export type FakeSubscription = {
+    matches: RegExp;
+    filter: Record<string, string | string[]>;
+    from: number;
+    held: boolean;
+};
 export type FakeMethod = (payload: any, context: {
     session: string;
     notify: (topic: string, data?: unknown) => void;
@@ -122,6 +142,8 @@ declare class FakeSession {
     answers: Map<string, any>;
     /** @type {Map<string, (response: any) => void>} */
     asked: Map<string, (response: any) => void>;
+    /** @type {Map<string, FakeSubscription>} */
+    topics: Map<string, FakeSubscription>;
     /** @param {any} message */
     send(message: any): void;
 }
@@ -182,4 +204,5 @@ declare class FakeSocket {
      */
     call(session: FakeSession, { id, method, payload }: import("./message.js").Request): Promise<undefined>;
 }
+import { FakeTopics } from './testing-topics.js';
 export {};

@@ -85,7 +85,7 @@ impl Operation {
                 let data = Encoding::Json.read(&value).map_err(Wrong::Value)?;
                 Command::Emit { channel: stored(&key), data }
             }
-            Self::Publish(publish) => publish.command(ctx, topics).await.map_err(Wrong::Refused)?,
+            Self::Publish(publish) => publish.command(ctx, topics, now_ms).await.map_err(Wrong::Refused)?,
         })
     }
 }

@@ -7,7 +7,7 @@ use super::TopicDesk;
 use crate::auth::Principal;
 use crate::dispatch::{Call, Context, MethodError};
 use crate::hub::Access;
-use crate::protocol::{ErrorCode, Payload, RequestId};
+use crate::protocol::{ErrorCode, Payload, Raw, RequestId, is_topic_name};
 
 /// What is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +42,11 @@ fn judge(access: &Access, principal: &Principal, topic: &str, permission: impl F
         Access::Nobody => Verdict::Denied,
         Access::Everyone => Verdict::Allowed,
         Access::Users => fits(principal.name().is_some()),
-        Access::Owner => fits(principal.name().is_some() && topic.split(':').nth(1) == principal.name()),
+        Access::Owner => {
+            // Whoever is called as a wildcard owns nothing.
+            let name = principal.name().filter(|name| is_topic_name(name));
+            fits(name.is_some() && topic.split(':').nth(1) == name)
+        }
         Access::Permission => {
             let permission = permission();
             if principal.may(&permission) { Verdict::Allowed } else { Verdict::Missing(permission) }
@@ -128,7 +132,7 @@ async fn ask(
         let codec = ctx.starling().dialect().codec;
         let bytes =
             payload.as_raw().translate(codec).map_err(|_| MethodError::from(ErrorCode::InternalError))?;
-        let raw = crate::protocol::Raw { codec, bytes: bytes.as_ref() };
+        let raw = Raw { codec, bytes: bytes.as_ref() };
         let (registry, metrics) = (&shared.registry, &shared.metrics);
         let call = Call::admit_private(registry, metrics, ctx.starling(), RequestId::generate(), method);
         call.map_err(|refused| refused.0)?.run(Some(raw), move |answer, _| drop(sender.send(answer)));
@@ -159,6 +163,8 @@ mod tests {
         assert_eq!(judge("owner", &ann, "chat:ann:more"), Verdict::Allowed);
         assert_eq!(judge("owner", &ann, "chat:bob"), Verdict::Denied);
         assert_eq!(judge("owner", &nobody, "chat"), Verdict::Denied, "no name is nobody's");
+        let star = Principal::named("*", []);
+        assert_eq!(judge("owner", &star, "chat:*"), Verdict::Denied, "a wildcard is no name");
         assert_eq!(judge("permission", &ann, "chat:a"), Verdict::Allowed);
         assert!(matches!(judge("permission", &nobody, "chat:a"), Verdict::Missing(_)));
         assert_eq!(judge("method chat:may", &ann, "chat:a"), Verdict::Ask("chat:may".to_owned()));

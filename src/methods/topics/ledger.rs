@@ -4,10 +4,13 @@
 //! |---|---|
 //! | `topic:epoch` | tells the histories of this store from those of another one |
 //! | `topic:last:<topic>` | the offset of the last publication |
-//! | `topic:log:<topic>:<offset>` | a publication, JSON; offsets have 20 digits; ends with its age |
+//! | `topic:log:<topic>/<offset>` | a publication, JSON; offsets have 20 digits; ends with its age |
 //!
 //! What is written here, in whichever commit, is told to subscribers once it is on the disk: a watch follows the
 //! log and hands each entry to the hub.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::hub::{Appended, Hub, Kept, Ledger, NotKept};
 use crate::store::{
@@ -19,7 +22,7 @@ use crate::store::{
 #[derive(Clone, Debug)]
 pub struct StoreLedger {
     store: Store,
-    epoch: u32,
+    epoch: Arc<AtomicU32>,
 }
 
 const EPOCH: &str = "topic:epoch";
@@ -45,7 +48,7 @@ impl StoreLedger {
         });
         // Somebody has written something else there: positions of before mean nothing then.
         let epoch = found.unwrap_or_else(|| crate::base::Random::from_system().next_u64() as u32);
-        Ok(Self { store: store.clone(), epoch })
+        Ok(Self { store: store.clone(), epoch: Arc::new(AtomicU32::new(epoch)) })
     }
 
     /// Hands what is written to the hub, until the store is closed.
@@ -56,7 +59,11 @@ impl StoreLedger {
             hub.catch_up();
             loop {
                 match watch.next().await {
-                    Ok(changes) => changes.changes.iter().for_each(|change| told(&hub, change)),
+                    Ok(changes) => {
+                        for change in &changes.changes {
+                            self.told(&hub, change).await;
+                        }
+                    }
                     Err(WatchError::Closed) => return,
                     Err(_) => break,
                 }
@@ -64,24 +71,36 @@ impl StoreLedger {
             tracing::warn!("publications were written faster than they were told; catching up");
         }
     }
-}
 
-fn told(hub: &Hub, change: &Change) {
-    match change {
-        Change::Put { key, value, .. } => {
-            let place = std::str::from_utf8(&key[LOG.len()..]).ok().and_then(|key| key.rsplit_once(':'));
-            let Some((topic, Ok(offset))) = place.map(|(topic, offset)| (topic, offset.parse())) else {
-                return;
-            };
-            hub.came(topic, offset, value.as_bytes());
+    async fn told(&self, hub: &Hub, change: &Change) {
+        match change {
+            Change::Put { key, value, .. } => {
+                let place = std::str::from_utf8(&key[LOG.len()..]).ok().and_then(|key| key.split_once('/'));
+                let Some((topic, Ok(offset))) = place.map(|(topic, offset)| (topic, offset.parse())) else {
+                    return;
+                };
+                hub.came(topic, offset, value.as_bytes());
+            }
+            Change::Clear => self.begin_anew(hub).await,
+            Change::Delete { .. } | Change::Expire { .. } | Change::Emit { .. } => {}
         }
-        Change::Clear => hub.cleared(),
-        Change::Delete { .. } | Change::Expire { .. } | Change::Emit { .. } => {}
+    }
+
+    /// Somebody has cleared the store: what comes is another history.
+    async fn begin_anew(&self, hub: &Hub) {
+        let epoch = crate::base::Random::from_system().next_u64() as u32;
+        self.epoch.store(epoch, Ordering::Relaxed);
+        hub.cleared(epoch);
+        let set = Command::set(EPOCH.as_bytes(), Value::bytes(format!("{epoch:08x}").into_bytes()));
+        if let Err(error) = self.store.run(set).await {
+            tracing::error!(%error, "the epoch of topics is not written down");
+        }
     }
 }
 
 fn log(topic: &str) -> String {
-    format!("{LOG}{topic}:")
+    // No name has this in it, so that no topic lies in the log of another.
+    format!("{LOG}{topic}/")
 }
 
 /// The command that adds a publication.
@@ -101,11 +120,12 @@ fn last(topic: &str) -> Key {
 
 impl Ledger for StoreLedger {
     fn epoch(&self) -> u32 {
-        self.epoch
+        self.epoch.load(Ordering::Relaxed)
     }
 
-    fn append(&self, topic: &str, entry: Vec<u8>, keep: u64, until_ms: u64) -> Appended {
-        let command = record(topic, entry, keep, until_ms);
+    fn append(&self, topic: &str, entry: Vec<u8>, keep: u64, age_ms: u64) -> Appended {
+        // By the clock of the store, which never goes back.
+        let command = record(topic, entry, keep, self.store.now_ms().saturating_add(age_ms));
         let (store, commit) = (self.store.clone(), Commit { commands: vec![command], ..Commit::default() });
         Box::pin(async move {
             match store.commit(commit).await {

@@ -88,7 +88,7 @@ fn take_turn(ctx: &Context, desk: &TopicDesk, namespace: &Namespace) -> Result<(
 }
 
 impl Announcement {
-    /// The command that publishes, once the caller was found to be allowed to.
+    /// The command that publishes at a time of the store, once the caller was found to be allowed to.
     ///
     /// # Errors
     /// If it may not, or the topic has no durable history.
@@ -96,6 +96,7 @@ impl Announcement {
         self,
         ctx: &Context,
         desk: &TopicDesk,
+        now_ms: u64,
     ) -> Result<Command, MethodError> {
         let Self { topic, data, tags } = self;
         access::check(ctx, desk, &topic, Action::Publish).await?;
@@ -107,7 +108,7 @@ impl Announcement {
         };
         take_turn(ctx, desk, namespace)?;
         let data = Payload::json(&data).map_err(|error| MethodError::invalid([error]))?;
-        let (wish, now_ms) = (Wish { topic, data, tags }, desk.shared()?.clock.now_ms());
+        let wish = Wish { topic, data, tags };
         let line = desk.hub.written(&wish).map_err(|error| errors::publish(&error))?;
         let rules = namespace.options();
         let until_ms = now_ms.saturating_add(rules.history_age.as_ms());

@@ -10,7 +10,7 @@ use super::TopicDesk;
 use super::access::{self, Action};
 use crate::base::StarlingId;
 use crate::dispatch::{Context, MethodError};
-use crate::hub::{By, Page, Past, Position};
+use crate::hub::{Access, By, Page, Past, Position};
 use crate::protocol::{Codec, ErrorCode};
 
 /// Parameters of `topic:history`.
@@ -124,9 +124,10 @@ pub(super) async fn history(
         let details = json!({ "position": position.to_string(), "reason": lost.as_str() });
         MethodError::of(ErrorCode::PositionLost, lost.to_string()).with_details(&details)
     })?;
+    let all = past.len();
     let mut chosen = fitting(past, since.is_some());
     let last = chosen.last().map_or(position, |last| last.position);
-    let more = (since.is_some() && last != position && !chosen.is_empty()).then_some(true);
+    let more = (chosen.len() < all || (since.is_some() && last != position)).then_some(true);
     let codec = ctx.starling().dialect().codec;
     let publications = chosen.drain(..).map(|past| told(past, codec)).collect();
     Ok(HistoryAnswer { position: position.to_string(), publications, more })
@@ -136,8 +137,11 @@ pub(super) async fn history(
 fn fitting(mut past: Vec<Past>, first: bool) -> Vec<Past> {
     let mut bytes = 0;
     let mut fits = |past: &Past| {
-        bytes += past.data.len() + 128;
-        bytes <= BYTES_MAX
+        let tags = past.tags.iter().flatten().map(|(name, text)| name.len() + text.len() + 8).sum::<usize>();
+        // One always fits: no publication is longer than a message.
+        let first = bytes == 0;
+        bytes += past.data.len() + tags + 128;
+        first || bytes <= BYTES_MAX
     };
     if first {
         let count = past.iter().take_while(|past| fits(past)).count();
@@ -184,7 +188,11 @@ pub(super) async fn stats(
 /// Topics of a namespace.
 pub(super) async fn list(ctx: Context, desk: TopicDesk, params: ListParams) -> Result<Value, MethodError> {
     access::check(&ctx, &desk, &params.namespace, Action::Subscribe).await?;
-    let listed = desk.hub.namespace(&params.namespace).is_some_and(|namespace| namespace.options().list);
+    // Where each topic has its own rule, nobody may know of all.
+    let listed = desk.hub.namespace(&params.namespace).is_some_and(|namespace| {
+        let rules = namespace.options();
+        rules.list && !matches!(rules.subscribe, Access::Owner | Access::Method(_))
+    });
     if !listed {
         let text = format!("The topics of \"{}\" are not listed", params.namespace);
         return Err(MethodError::of(ErrorCode::PermissionDenied, text));

@@ -11,7 +11,7 @@ use super::TopicDesk;
 use super::access::{self, Action};
 use crate::dispatch::{Context, MethodError};
 use crate::hub::{By, Filter, Position};
-use crate::starling::{Session, Terms, about_replay};
+use crate::starling::{Session, Terms, Unsubscribed, about_replay};
 
 /// Parameters of `topic:subscribe`: one topic, or several at once.
 #[derive(Deserialize, JsonSchema)]
@@ -63,17 +63,22 @@ pub(super) async fn subscribe(
     let since = since.map_err(|text| MethodError::invalid([format!("/since: {text}")]))?;
     let filter = params.filter.map(Filter::try_from).transpose();
     let filter = filter.map_err(|text| MethodError::invalid([format!("/filter{text}")]))?;
+    let limit = desk.hub.options().subscriptions_max;
+    if names.len() > limit {
+        return Err(errors::unsubscribed(&Unsubscribed::TooMany(limit)));
+    }
     let terms = Terms { filter: filter.unwrap_or_default(), presence: params.presence };
     for name in &names {
         access::check(&ctx, &desk, name, Action::Subscribe).await?;
     }
     let session = desk.session(&ctx)?;
     let begun = begin(&desk, &session, &names, since, &terms)?;
+    // Whatever the answer will be, nothing is held longer than until it is sent.
+    confirm_later(ctx.clone(), session, names);
     // What the peer knows of must be known to the next process too.
     if ctx.starling().is_kept() && !ctx.starling().saved().await {
         tracing::warn!(starling = %ctx.starling().id(), "subscriptions are not written down");
     }
-    confirm_later(ctx, session, names);
     Ok(match single {
         true => begun.into_iter().next().map(|(_, told)| told).unwrap_or_default(),
         false => json!({ "subscriptions": begun }),
@@ -107,8 +112,13 @@ fn begin(
                 told.insert(name.clone(), about);
             }
             Err(error) => {
-                for name in told.keys().filter(|name| !before.contains(name)) {
-                    session.unsubscribe(name);
+                for name in told.keys() {
+                    // What there was before goes on.
+                    if before.contains(name) {
+                        session.confirm(name);
+                    } else {
+                        session.unsubscribe(name);
+                    }
                 }
                 return Err(errors::unsubscribed(&error));
             }

@@ -63,7 +63,9 @@ impl Session {
             *past = Some(Box::new(Past { unwritten: true, ..Past::default() }));
         }
         drop(past);
-        self.resumable.store(true, Ordering::Release);
+        if !self.resumable.swap(true, Ordering::AcqRel) {
+            self.note_subscriptions();
+        }
         self.note_change();
     }
 

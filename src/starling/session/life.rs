@@ -60,10 +60,11 @@ impl Session {
             let data = json!({ "timestamp": self.shared.clock.now_ms(), "recoveredFrom": recovery.from_ms });
             self.tell(link, TOPIC_RECOVERED, &data);
         }
-        drop(out);
         if self.dialect.extensions {
             self.confirm_all();
-        } else {
+        }
+        drop(out);
+        if !self.dialect.extensions {
             self.wake_subscriptions();
         }
         if let Some(old) = old {
@@ -149,8 +150,18 @@ impl Session {
         }
         out.forget_taken(self.dialect);
         out.link = None;
+        // Whoever takes the session up next has to find them paused.
+        if self.dialect.extensions {
+            self.pause_subscriptions();
+        }
         drop(out);
-        self.pause_subscriptions();
+        if !self.dialect.extensions {
+            // These are delivered to under this very lock; whoever is back already says so again.
+            self.pause_subscriptions();
+            if !self.is_away() {
+                self.wake_subscriptions();
+            }
+        }
         emit(&self.shared, &self.starling(), &SessionEvent::Disconnected { code });
         if self.leaving.load(Ordering::SeqCst) {
             self.end(Ended::Closed);

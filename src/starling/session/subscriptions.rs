@@ -15,6 +15,7 @@ use super::listening::Nobody;
 use super::terms::{Begun, Terms, Unsubscribed, Written, about};
 use crate::dispatch::Peer;
 use crate::hub::{Begin, Listener, Lost, Position, SubscribeError, Subscribed, Subscription};
+use crate::protocol::is_topic_name;
 use crate::starling::link::Link;
 use crate::starling::recovery::Fact;
 
@@ -36,6 +37,8 @@ struct Entry {
     position: Position,
     /// It gets publications now.
     live: Option<Subscription>,
+    /// The socket has told the peer where it stands: whoever confirms it before that comes too early.
+    greeted: bool,
 }
 
 /// Where a peer says that it stands, by topic.
@@ -91,9 +94,15 @@ impl Session {
         }
         let Subscribed { subscription, position, replay } = self.begin(topic, since, terms, link)?;
         // Without a socket the history has what comes.
-        let live = (link.is_some() || !self.dialect().extensions).then_some(subscription);
-        inner.all.insert(topic.into(), Entry { terms: boxed(terms), position, live });
-        inner.changed.insert(topic.into());
+        let connected = link.is_some() || !self.dialect().extensions;
+        if !connected {
+            subscription.away();
+        }
+        let live = connected.then_some(subscription);
+        inner.all.insert(topic.into(), Entry { terms: boxed(terms), position, live, greeted: true });
+        if self.is_kept() {
+            inner.changed.insert(topic.into());
+        }
         Ok(Begun { position, replay })
     }
 
@@ -125,7 +134,8 @@ impl Session {
     /// The peer knows of its subscription: what it is to get goes out.
     pub fn confirm(&self, topic: &str) {
         if let Some(inner) = &*self.subscriptions.0.lock()
-            && let Some(live) = inner.all.get(topic).and_then(|entry| entry.live.as_ref())
+            && let Some(entry) = inner.all.get(topic).filter(|entry| entry.greeted)
+            && let Some(live) = &entry.live
         {
             live.release();
         }
@@ -136,7 +146,9 @@ impl Session {
         let mut inner = self.subscriptions.0.lock();
         let Some(inner) = &mut *inner else { return false };
         let Some(entry) = inner.all.remove(topic) else { return false };
-        inner.changed.insert(topic.into());
+        if self.is_kept() {
+            inner.changed.insert(topic.into());
+        }
         if let Some(live) = entry.live {
             live.leave();
         }
@@ -164,7 +176,9 @@ impl Session {
         }
         for (topic, entry) in &mut inner.all {
             // The one before ends first, so that nothing comes twice.
-            entry.live = None;
+            if let Some(live) = entry.live.take() {
+                live.away();
+            }
             let since = match places.at.as_ref().map(|places| places.get(&**topic)) {
                 Some(Some(place)) => place.parse().ok(),
                 // Who does not name it has not heard that it has begun, and has got nothing of it.
@@ -173,10 +187,13 @@ impl Session {
             };
             let terms = entry.terms.as_deref().cloned().unwrap_or_default();
             let Ok(begun) = self.begin(topic, since, &terms, Some(link)) else { continue };
-            let unmoved = begun.position == entry.position;
-            let replay = begun.replay.unwrap_or(if unmoved { Ok(0) } else { Err(Lost::NoPosition) });
+            let replay = begun.replay.unwrap_or(match begun.position == entry.position {
+                _ if !is_topic_name(topic) => Err(Lost::Pattern),
+                true => Ok(0),
+                false => Err(Lost::NoPosition),
+            });
             entry.position = begun.position;
-            entry.live = Some(begun.subscription);
+            (entry.live, entry.greeted) = (Some(begun.subscription), false);
             told.insert(topic.to_string(), about(begun.position, replay));
         }
         told
@@ -184,7 +201,8 @@ impl Session {
 
     /// What was sent before is out: what was missed of topics comes behind it.
     pub(super) fn confirm_all(&self) {
-        if let Some(inner) = &*self.subscriptions.0.lock() {
+        if let Some(inner) = &mut *self.subscriptions.0.lock() {
+            inner.all.values_mut().for_each(|entry| entry.greeted = true);
             inner.all.values().filter_map(|entry| entry.live.as_ref()).for_each(Subscription::release);
         }
     }
@@ -206,8 +224,10 @@ impl Session {
 
     /// The peer is back.
     pub(super) fn wake_subscriptions(&self) {
+        let principal = self.principal();
         if let Some(inner) = &*self.subscriptions.0.lock() {
-            inner.all.values().filter_map(|entry| entry.live.as_ref()).for_each(Subscription::back);
+            let live = inner.all.values().filter_map(|entry| entry.live.as_ref());
+            live.for_each(|live| live.back(principal.name()));
         }
     }
 
@@ -232,7 +252,17 @@ impl Session {
         });
         let mut inner = self.subscriptions.0.lock();
         let terms = boxed(&terms);
-        inner.get_or_insert_default().all.insert(topic.into(), Entry { terms, position, live });
+        inner
+            .get_or_insert_default()
+            .all
+            .insert(topic.into(), Entry { terms, position, live, greeted: true });
+    }
+
+    /// The session has a token now: all of them are to be written down.
+    pub(super) fn note_subscriptions(&self) {
+        if let Some(inner) = &mut *self.subscriptions.0.lock() {
+            inner.changed = inner.all.keys().cloned().collect();
+        }
     }
 
     /// What is to be written down of subscriptions since the last time.

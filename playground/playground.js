@@ -112,6 +112,9 @@ const EXAMPLES = {
   'demo:later': { topic: 'demo:later', data: 'here it is', delayMs: 1000 },
   'demo:slow': { ms: 500, value: 'done' },
   'demo:received': { topic: 'demo:said' },
+  'topic:subscribe': { topic: 'demo:lobby' },
+  'topic:publish': { topic: 'demo:lobby', data: { text: 'hello' } },
+  'topic:history': { topic: 'demo:lobby', limit: 10 },
 };
 
 function choose(entry, write = true) {

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 
 import { chromium } from 'playwright-core';
 
+import { Starling } from '../src/node.js';
 import { chromiumPath } from './chromium.js';
 import { root, startServer } from './helper.js';
 
@@ -130,6 +131,36 @@ test('it is kept as pictures, light and dark', options, async () => {
   await page.setViewportSize({ width: 390, height: 844 });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
   assert.ok(!wide, 'nothing sticks out on a phone');
+});
+
+test('the live page shows topics, rates, members and messages', options, async () => {
+  const live = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  live.on('pageerror', (error) => problems.push(error.message));
+  live.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+  await page.click('a[href="/live"]', { trial: true });
+  await live.goto(`${server.http}/live`);
+  await live.waitForSelector('#members li');
+  assert.match(await live.textContent('#members'), /\(this page\)/);
+  await live.fill('#data', '{"text":"from the page"}');
+  await live.click('#send');
+  await live.waitForFunction(() => document.getElementById('tail').textContent.includes('from the page'));
+  await live.waitForFunction(() => /delivered to \d/.test(document.getElementById('delivered').textContent));
+  const other = new Starling(server.url);
+  await other.connect();
+  await other.subscribe('demo:lobby').ready;
+  await live.waitForFunction(() => document.querySelectorAll('#members li').length === 2);
+  const many = setInterval(() => other.state === 'connected' && other.publish('demo:other', { n: 1 }).catch(() => {}), 20);
+  await live.waitForFunction(() => Number(document.getElementById('publications-now').textContent) > 5);
+  await live.waitForFunction(() => [...document.querySelectorAll('#topics tr')].some((row) => row.textContent.includes('demo:other')));
+  assert.equal(await live.$eval('#publications path', (path) => path.getAttribute('d').startsWith('M')), true);
+  await live.click('#topics button:text-is("demo:other")');
+  assert.equal(await live.inputValue('#topic'), 'demo:other');
+  clearInterval(many);
+  await live.screenshot({ path: join(artifacts, 'live.png') });
+  await live.emulateMedia({ colorScheme: 'dark' });
+  await live.screenshot({ path: join(artifacts, 'live-dark.png') });
+  other.disconnect();
+  await live.close();
 });
 
 test('nothing went wrong and nothing came from elsewhere', options, () => {

@@ -125,7 +125,7 @@ fn announce(server: &Running, playground: bool, demo: bool) {
     let http = server.http_url();
     say!("Helios {} is ready.", env!("CARGO_PKG_VERSION"));
     if playground {
-        say!("  Playground  {http}/");
+        say!("  Playground  {http}/  {http}/live");
     }
     say!("  WebSocket   {}", server.ws_url());
     say!("  Client      {http}/helios.js");

@@ -27,6 +27,11 @@ pub(super) async fn playground(request: HttpRequest) -> HttpResponse {
     file(&request, Playground::get("index.html"), "text/html; charset=utf-8")
 }
 
+/// `GET /live`: what happens on the server, as it happens.
+pub(super) async fn live(request: HttpRequest) -> HttpResponse {
+    file(&request, Playground::get("live.html"), "text/html; charset=utf-8")
+}
+
 /// `GET /playground/{name}`: what the playground is made of.
 pub(super) async fn playground_file(request: HttpRequest) -> HttpResponse {
     let name = request.match_info().query("name");

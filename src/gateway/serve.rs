@@ -71,7 +71,7 @@ pub struct Listening {
 }
 
 /// Paths that HTTP answers. A WebSocket may ask for any other.
-const ROUTES: [&str; 4] = ["/health", "/ready", "/metrics", "/helios.js"];
+const ROUTES: [&str; 6] = ["/health", "/ready", "/metrics", "/helios.js", "/helios-core.js", "/live"];
 
 impl Surroundings {
     /// Whether HTTP answers this path. `/` is both a page and a door.
@@ -172,6 +172,7 @@ fn routes(config: &mut ServiceConfig, around: &Surroundings) {
     if around.options.playground {
         config
             .service(at("/", web::to(pages::playground)))
+            .service(at("/live", web::to(pages::live)))
             .service(at("/playground/{name}", web::to(pages::playground_file)));
     }
 }

@@ -14,7 +14,7 @@ target=${CARGO_TARGET_DIR:-target}/release
 data=$(mktemp -d)
 ulimit -n "$(ulimit -H -n)"
 pids=()
-trap 'kill "${pids[@]}" 2>/dev/null; rm -rf "$data"' EXIT
+trap 'kill "${pids[@]}" 2>/dev/null; wait 2>/dev/null; rm -rf "$data"' EXIT
 
 HELIOS__CONNECTIONS__MAX=200000 taskset -c 0 "$target/helios" serve --listen 127.0.0.1:9301 --demo --data-dir "$data" >/dev/null 2>&1 &
 pids+=($!)
@@ -51,6 +51,8 @@ keys = ("server_us_per_op", "deliveries_per_s", "delivery_p50_us", "delivery_p99
 for server, all in runs.items():
     cost, rate, p50, p99 = (statistics.median(run[key] for run in all) for key in keys)
     faults = sum(run[key] for run in all for key in ("lost", "out_of_order", "duplicates", "errors", "disconnects"))
+    if not rate:
+        sys.exit(f"{server} has delivered nothing")
     print(f"{sys.argv[1]:>6} subscribers, {sys.argv[2]:>2} in flight, {server:6}: {1e3 / cost:6.0f} thousand per processor second, "
           f"{rate / 1e3:6.0f} thousand/s, p50 {p50 / 1e3:.1f} ms, p99 {p99 / 1e3:.1f} ms, {faults} lost or wrong")
 ' "$count" "$inflight"

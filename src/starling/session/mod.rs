@@ -6,6 +6,7 @@
 
 mod calls;
 mod delivery;
+mod entries;
 mod intake;
 mod kept;
 mod life;

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use super::Session;
+use super::entries::Entries;
 use super::listening::Nobody;
 use super::terms::{Begun, Terms, Unsubscribed, Written, about};
 use crate::dispatch::Peer;
@@ -25,7 +26,7 @@ pub(super) struct Subscriptions(Mutex<Option<Box<Inner>>>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    all: BTreeMap<Box<str>, Entry>,
+    all: Entries<Entry>,
     /// Topics whose subscriptions are not written down as they are.
     changed: BTreeSet<Box<str>>,
 }
@@ -85,7 +86,7 @@ impl Session {
     ) -> Result<Begun, Unsubscribed> {
         let mut inner = self.subscriptions.0.lock();
         let inner = inner.get_or_insert_default();
-        if !inner.all.contains_key(topic) && inner.all.len() >= max {
+        if inner.all.get(topic).is_none() && inner.all.len() >= max {
             return Err(Unsubscribed::TooMany(max));
         }
         // What there was ends first, so that nothing comes twice.
@@ -99,7 +100,7 @@ impl Session {
             subscription.away();
         }
         let live = connected.then_some(subscription);
-        inner.all.insert(topic.into(), Entry { terms: boxed(terms), position, live, greeted: true });
+        inner.all.insert(topic, Entry { terms: boxed(terms), position, live, greeted: true });
         if self.is_kept() {
             inner.changed.insert(topic.into());
         }
@@ -159,7 +160,7 @@ impl Session {
     /// Topics and patterns that it is subscribed to.
     pub fn subscriptions(&self) -> Vec<String> {
         let inner = self.subscriptions.0.lock();
-        inner.iter().flat_map(|inner| inner.all.keys()).map(ToString::to_string).collect()
+        inner.iter().flat_map(|inner| inner.all.names()).map(ToOwned::to_owned).collect()
     }
 
     /// A socket has the session: it goes on where the peer says that it stands. Gives what the peer is told of each.
@@ -168,18 +169,17 @@ impl Session {
         let mut inner = self.subscriptions.0.lock();
         let Some(inner) = &mut *inner else { return told };
         if let (Some(wanted), true) = (&places.at, places.only) {
-            let unwanted = inner.all.extract_if(.., |topic, _| !wanted.contains_key(&**topic));
-            for (topic, entry) in unwanted.collect::<Vec<_>>() {
+            for (topic, entry) in inner.all.take_unless(|topic| wanted.contains_key(topic)) {
                 inner.changed.insert(topic);
                 entry.live.into_iter().for_each(Subscription::leave);
             }
         }
-        for (topic, entry) in &mut inner.all {
+        for (topic, entry) in inner.all.iter_mut() {
             // The one before ends first, so that nothing comes twice.
             if let Some(live) = entry.live.take() {
                 live.away();
             }
-            let since = match places.at.as_ref().map(|places| places.get(&**topic)) {
+            let since = match places.at.as_ref().map(|places| places.get(topic)) {
                 Some(Some(place)) => place.parse().ok(),
                 // Who does not name it has not heard that it has begun, and has got nothing of it.
                 Some(None) => Some(entry.position),
@@ -202,7 +202,7 @@ impl Session {
     /// What was sent before is out: what was missed of topics comes behind it.
     pub(super) fn confirm_all(&self) {
         if let Some(inner) = &mut *self.subscriptions.0.lock() {
-            inner.all.values_mut().for_each(|entry| entry.greeted = true);
+            inner.all.iter_mut().for_each(|(_, entry)| entry.greeted = true);
             inner.all.values().filter_map(|entry| entry.live.as_ref()).for_each(Subscription::release);
         }
     }
@@ -211,7 +211,7 @@ impl Session {
     pub(super) fn pause_subscriptions(&self) {
         let extensions = self.dialect().extensions;
         if let Some(inner) = &mut *self.subscriptions.0.lock() {
-            for entry in inner.all.values_mut() {
+            for (_, entry) in inner.all.iter_mut() {
                 if let Some(live) = &entry.live {
                     live.away();
                 }
@@ -252,16 +252,13 @@ impl Session {
         });
         let mut inner = self.subscriptions.0.lock();
         let terms = boxed(&terms);
-        inner
-            .get_or_insert_default()
-            .all
-            .insert(topic.into(), Entry { terms, position, live, greeted: true });
+        inner.get_or_insert_default().all.insert(topic, Entry { terms, position, live, greeted: true });
     }
 
     /// The session has a token now: all of them are to be written down.
     pub(super) fn note_subscriptions(&self) {
         if let Some(inner) = &mut *self.subscriptions.0.lock() {
-            inner.changed = inner.all.keys().cloned().collect();
+            inner.changed = inner.all.names().map(Into::into).collect();
         }
     }
 

@@ -167,6 +167,30 @@ async fn the_page_can_be_switched_off() {
 }
 
 #[tokio::test]
+async fn every_metric_of_topics_moves() {
+    let server = TestServer::start();
+    let (mut ann, mut bob) = (server.peer().await, server.peer().await);
+    let first = ann.request("topic:publish", &json!({"topic": "demo:a", "data": 1})).await.unwrap();
+    for since in [first["position"].clone(), json!("00000000-1")] {
+        bob.request("topic:subscribe", &json!({"topic": "demo:a", "since": since})).await.unwrap();
+    }
+    ann.request("topic:publish", &json!({"topic": "demo:a", "data": 2})).await.unwrap();
+    let page = page(&server).await;
+    for (name, wanted) in [
+        ("helios_topics", 1.0),
+        ("helios_topic_subscribers", 1.0),
+        ("helios_topic_publications_total", 2.0),
+        ("helios_topic_deliveries_total", 1.0),
+        ("helios_topic_fanout_seconds_count", 2.0),
+        ("helios_topic_recoveries_total{outcome=\"recovered\"}", 1.0),
+        ("helios_topic_recoveries_total{outcome=\"other_history\"}", 1.0),
+    ] {
+        assert_eq!(page.get(name), Some(&wanted), "{name}");
+    }
+    assert!(page["helios_topic_history_bytes"] > 0.0);
+}
+
+#[tokio::test]
 async fn every_metric_of_the_store_moves() {
     let server = TestServer::start_with(
         |config| {

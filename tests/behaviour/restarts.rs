@@ -12,16 +12,22 @@ use serde_json::{Value, json};
 use crate::wait::until;
 
 /// `helios serve` as users run it.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     log: std::sync::Arc<parking_lot::Mutex<String>>,
 }
 
 impl Server {
-    fn start(directory: &Path) -> Self {
+    pub(crate) fn start(directory: &Path) -> Self {
+        Self::start_with(directory, &[])
+    }
+
+    /// With options in the environment.
+    pub(crate) fn start_with(directory: &Path, environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_helios"));
         command.args(["serve", "--demo", "--listen", "127.0.0.1:0", "--data-dir"]).arg(directory);
+        command.envs(environment.iter().copied());
         command.env("HELIOS__KV__EVERYONE", "true").env("HELIOS__TELEMETRY__LOG_LEVEL", "trace");
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
@@ -39,7 +45,7 @@ impl Server {
         Self { url: url.expect("it is ready"), child, log }
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

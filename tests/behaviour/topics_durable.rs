@@ -1,50 +1,22 @@
 //! Histories that outlive the process, and commits that publish.
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use helios::hub::NamespaceOptions;
 use helios::peer::{Peer, PeerError, PeerOptions, Received};
 use helios::testing::{MockStarling, TestServer};
 use serde_json::{Value, json};
 
-use std::io::{BufRead, BufReader};
+use crate::restarts::Server;
 
 /// `helios serve` with a durable namespace.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Server {
-    fn start(directory: &Path) -> Self {
-        let file = directory.join("helios.toml");
-        std::fs::write(
-            &file,
-            "[topics.namespaces.chat]\nsubscribe = \"everyone\"\npublish = \"everyone\"\ndurable = true\nhistory_size = 5\nlist = true\n",
-        )
-        .unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_helios"));
-        command.args(["serve", "--demo", "--listen", "127.0.0.1:0", "--config"]).arg(&file);
-        command.arg("--data-dir").arg(directory.join("data")).env("HELIOS__KV__EVERYONE", "true");
-        let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let url = lines.find_map(|line| line.split_once("WebSocket").map(|(_, it)| it.trim().to_owned()));
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { url: url.expect("it is ready"), child }
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn start(directory: &Path) -> Server {
+    let rules =
+        [("SUBSCRIBE", "everyone"), ("PUBLISH", "everyone"), ("DURABLE", "true"), ("HISTORY_SIZE", "5")];
+    let named: Vec<_> =
+        rules.map(|(key, value)| (format!("HELIOS__TOPICS__NAMESPACES__CHAT__{key}"), value)).into();
+    let environment: Vec<(&str, &str)> = named.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    Server::start_with(directory, &environment)
 }
 
 async fn peer(url: &str) -> Peer {
@@ -68,7 +40,7 @@ async fn expect_data(peer: &mut Peer, wanted: &[i64]) {
 #[tokio::test]
 async fn a_durable_history_survives_a_kill_and_subscribers_go_on_where_they_were() {
     let directory = tempfile::tempdir().unwrap();
-    let mut server = Server::start(directory.path());
+    let server = start(directory.path());
     let mut ann = peer(&server.url).await;
     let mut bob = MockStarling::connect(&server.url).await;
     bob.subscribe("chat:a").await;
@@ -80,7 +52,7 @@ async fn a_durable_history_survives_a_kill_and_subscribers_go_on_where_they_were
         publish(&mut ann, json!(3)).await["position"].clone()
     };
     server.kill();
-    let mut server = Server::start(directory.path());
+    let server = start(directory.path());
     let mut ann = peer(&server.url).await;
     publish(&mut ann, json!(4)).await;
     bob.move_to(&server.url);
@@ -103,7 +75,7 @@ async fn a_durable_history_survives_a_kill_and_subscribers_go_on_where_they_were
         publish(&mut ann, json!(number)).await;
     }
     server.kill();
-    let server = Server::start(directory.path());
+    let server = start(directory.path());
     let mut ann = peer(&server.url).await;
     let history = ann.request("topic:history", &json!({ "topic": "chat:a" })).await.unwrap();
     let data: Vec<i64> =

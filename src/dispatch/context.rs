@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::error::MethodError;
 use super::method::Method;
-use super::peer::{SendError, Starling};
+use super::peer::{SendError, Starling, Told};
 use crate::auth::Principal;
 use crate::protocol::{Outgoing, Payload, RequestId, is_topic_name};
 
@@ -122,6 +123,15 @@ impl Context {
     /// If the topic is no topic, the data cannot be written, the peer is gone, or the request was answered.
     pub fn notify<T: Serialize + ?Sized>(&self, topic: &str, data: &T) -> Result<(), SendError> {
         self.tell(topic, data, false)
+    }
+
+    /// Publishes on a topic, in the name of the server: whoever may otherwise. Done once it is queued for every
+    /// subscriber, and with a durable history also on the disk.
+    ///
+    /// # Errors
+    /// If the data cannot be written, the namespace of the topic is not configured, or a durable history takes nothing.
+    pub async fn publish<T: Serialize + ?Sized>(&self, topic: &str, data: &T) -> Result<Told, MethodError> {
+        self.0.starling.publish(topic, data).await
     }
 
     /// Tells the caller how far the work is: `percent` is brought between 0 and 100.

@@ -24,7 +24,7 @@ pub use extensions::Extensions;
 pub use handler::{AlreadyAnswered, Anything, Responder};
 pub use method::{Method, MethodOptions, Validator};
 pub use options::MethodDefaults;
-pub use peer::{CallError, Peer, SendError, Starling};
+pub use peer::{CallError, Peer, SendError, Starling, Told};
 pub use registry::{Registry, RegistryBuilder, RegistryError};
 pub use reply::{IntoReply, Reply};
 pub use run::{Answer, Call, Refused};

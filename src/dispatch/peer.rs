@@ -65,6 +65,15 @@ pub enum CallError {
     Send(#[from] SendError),
 }
 
+/// Something was published.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Told {
+    /// Its place in the topic: an opaque text.
+    pub position: String,
+    /// Subscribers that it was queued for.
+    pub delivered: usize,
+}
+
 /// What a caller has to offer. Sessions implement it; so may other faces.
 pub trait Peer: Send + Sync + 'static {
     /// The id of the session.
@@ -91,6 +100,8 @@ pub trait Peer: Send + Sync + 'static {
     fn revoke(&self);
     /// A token to come back to the session with.
     fn state_token(&self) -> BoxFuture<Result<Issued, MethodError>>;
+    /// Publishes on a topic, in the name of the server.
+    fn publish(&self, topic: &str, data: Payload) -> BoxFuture<Result<Told, MethodError>>;
     /// Whether a socket is linked to it.
     fn is_connected(&self) -> bool;
     /// Values of the application.
@@ -248,6 +259,15 @@ impl Starling {
     /// Whether a socket is linked to it.
     pub fn is_connected(&self) -> bool {
         self.0.is_connected()
+    }
+
+    /// Publishes on a topic, in the name of the server: whoever may otherwise. See [`super::Context::publish`].
+    ///
+    /// # Errors
+    /// If the data cannot be written, the namespace of the topic is not configured, or a durable history takes nothing.
+    pub async fn publish<T: Serialize + ?Sized>(&self, topic: &str, data: &T) -> Result<Told, MethodError> {
+        let data = Payload::json(data).map_err(SendError::from)?;
+        self.0.publish(topic, data).await
     }
 
     /// Values that the application keeps with the session.

@@ -455,6 +455,32 @@ async fn only_whom_the_namespace_admits_gets_in() {
 }
 
 #[tokio::test]
+async fn a_method_publishes_in_the_name_of_the_server() {
+    let server = TestServer::start_with(
+        |config| {
+            let rules = NamespaceOptions { publish: Access::Nobody, ..NamespaceOptions::open() };
+            config.topics.namespaces.insert("news".into(), rules);
+        },
+        |builder| {
+            builder.method("app:say", |ctx: Context, topic: String| async move {
+                let told = ctx.publish(&topic, &json!({ "said": true })).await?;
+                Ok::<_, MethodError>(json!({ "delivered": told.delivered, "position": told.position }))
+            })
+        },
+    );
+    let (mut ann, mut bob) = (server.peer().await, server.peer().await);
+    subscribe(&mut bob, "news:a").await;
+    let told = ann.request("app:say", &json!("news:a")).await.unwrap();
+    let (topic, data, place) = publication(&mut bob).await;
+    assert_eq!((topic.as_str(), data), ("news:a", json!({ "said": true })));
+    assert_eq!((&told["delivered"], json!(place.unwrap().position)), (&json!(1), told["position"].clone()));
+    let (code, _) = refusal(ann.request("topic:publish", &json!({ "topic": "news:a", "data": 1 })).await);
+    assert_eq!(code, "PERMISSION_DENIED");
+    let (code, _) = refusal(ann.request("app:say", &json!("closed:a")).await);
+    assert_eq!(code, "METHOD_ERROR");
+}
+
+#[tokio::test]
 async fn length_rate_and_number_are_bounded() {
     let rules = NamespaceOptions { max_size: ByteSize(100), rate: 3, ..NamespaceOptions::open() };
     let server = TestServer::start_with(

@@ -43,7 +43,7 @@ use super::shared::Shared;
 use crate::auth::{Issued, Principal};
 use crate::base::{Random, StarlingId};
 use crate::dispatch::{
-    BoxFuture, CallError, Extensions, MethodError, Peer, SendError, SessionData, Starling,
+    BoxFuture, CallError, Extensions, MethodError, Peer, SendError, SessionData, Starling, Told,
 };
 use crate::protocol::{
     CloseCode, Dialect, EncodeError, ErrorCode, MethodName, Outgoing, Payload, TOPIC_DRAINING,
@@ -243,6 +243,10 @@ impl Peer for Session {
     fn revoke(&self) {
         self.void();
         self.end_if_away();
+    }
+
+    fn publish(&self, topic: &str, data: Payload) -> BoxFuture<Result<Told, MethodError>> {
+        terms::publish(&self.shared.hub, topic, data)
     }
 
     fn is_connected(&self) -> bool {

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::hub::{Filter, Lost, Position, SubscribeError};
+use crate::dispatch::{BoxFuture, MethodError, Told};
+use crate::hub::{Filter, Hub, Lost, Position, PublishError, SubscribeError, Tags, Wish};
+use crate::protocol::{ErrorCode, Payload};
 
 /// What a subscription is to be, besides its topic.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -54,4 +56,23 @@ pub fn about(position: Position, replay: Result<usize, Lost>) -> Value {
         Err(lost) => told["reason"] = lost.as_str().into(),
     }
     told
+}
+
+/// Publishes in the name of the server.
+pub(super) fn publish(hub: &Hub, topic: &str, data: Payload) -> BoxFuture<Result<Told, MethodError>> {
+    let (hub, wish) = (hub.clone(), Wish { topic: topic.to_owned(), data, tags: Tags::new() });
+    Box::pin(async move {
+        match hub.publish(wish).await {
+            Ok(published) => {
+                Ok(Told { position: published.position.to_string(), delivered: published.delivered })
+            }
+            Err(PublishError::NotKept(_)) => Err(ErrorCode::StoreUnavailable.into()),
+            Err(PublishError::Stopped) => Err(ErrorCode::ServerDraining.into()),
+            // The program has asked for something that cannot be: no fault of the caller.
+            Err(error) => {
+                tracing::error!(%error, "nothing was published");
+                Err(MethodError::of(ErrorCode::MethodError, error.to_string()))
+            }
+        }
+    })
 }

@@ -80,6 +80,8 @@ impl Listener {
 
     /// Something that happens to clients.
     async fn suffer(&mut self, soak: &Soak) {
+        // As real clients do: what is not acknowledged is kept, up to the limits of a session.
+        self.starling.acknowledge().await;
         match self.random.next_u64() % 4 {
             0 => {
                 let at = (self.random.next_u64() % 3) as usize;

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use blake3::Hasher;
-
-use crate::universe::Content;
+use crate::universe::{Content, Stored};
 
 /// A key: any bytes.
 pub type Key = Arc<[u8]>;
@@ -89,12 +87,32 @@ impl Entry {
 }
 
 impl Content for Entry {
-    /// Value, kind and end. The version is history, not content.
-    fn hash_content(&self, hasher: &mut Hasher) {
+    /// Kind, end and value. The version is history, not content.
+    fn write_content(&self, to: &mut dyn FnMut(&[u8])) {
         let kind = match self.value.kind {
-            ValueKind::Bytes => 0,
-            ValueKind::Json => 1,
+            ValueKind::Bytes => BYTES,
+            ValueKind::Json => JSON,
         };
-        hasher.update(&[kind]).update(&self.expires_at.to_le_bytes()).update(&self.value.bytes);
+        to(&[kind]);
+        to(&self.expires_at.to_le_bytes());
+        to(&self.value.bytes);
+    }
+}
+
+/// Kinds as they are written down.
+const BYTES: u8 = 0;
+const JSON: u8 = 1;
+
+impl Stored for Entry {
+    /// The version is not written down; it is 1.
+    fn read_content(bytes: &[u8]) -> Option<Self> {
+        let (kind, rest) = bytes.split_first()?;
+        let (end, bytes) = rest.split_first_chunk()?;
+        let value = match *kind {
+            BYTES => Value::bytes(bytes),
+            JSON => Value::json(bytes),
+            _ => return None,
+        };
+        Some(Self { value, version: 1, expires_at: u64::from_le_bytes(*end) })
     }
 }

@@ -67,6 +67,25 @@ impl<V> Node<V> {
         }
     }
 
+    /// The nibble at which the keys below differ; for a leaf, behind every nibble.
+    pub(super) fn at(&self) -> usize {
+        match self {
+            Self::Leaf(_) => usize::MAX,
+            Self::Branch(branch) => branch.at,
+        }
+    }
+
+    /// Some leaf at or below this node. All agree before [`Node::at`].
+    pub(super) fn any(&self) -> &Leaf<V> {
+        let mut node = self;
+        loop {
+            match node {
+                Self::Leaf(leaf) => return leaf,
+                Self::Branch(branch) => node = &branch.children[0],
+            }
+        }
+    }
+
     /// The leaf that shares as many nibbles with `key` as any below this node.
     pub(super) fn nearest(&self, key: &[u8]) -> &Leaf<V> {
         let mut node = self;
@@ -89,6 +108,13 @@ impl<V> Branch<V> {
         let (len, slots) = (a.len() + b.len(), 1 << a_slot | 1 << b_slot);
         let children = if a_slot < b_slot { vec![a, b] } else { vec![b, a] };
         Self { at, len, slots, children, id: OnceLock::new() }
+    }
+
+    /// A branch of nodes in the order of their slots.
+    pub(super) fn of_many(at: usize, children: Vec<(u32, Node<V>)>, id: OnceLock<Box<ContentId>>) -> Self {
+        let slots = children.iter().fold(0, |slots, (slot, _)| slots | 1 << slot);
+        let len = children.iter().map(|(_, child)| child.len()).sum();
+        Self { at, len, slots, children: children.into_iter().map(|(_, child)| child).collect(), id }
     }
 
     /// Where the child of a slot is, if there is one.

@@ -13,7 +13,7 @@ use super::node::{Branch, Node, first_difference, slot};
 /// other version holds them; other versions never see it. Keys are ordered by their bytes. Two trees with
 /// equal content have equal shapes, and so equal ids.
 pub struct Tree<V> {
-    root: Option<Node<V>>,
+    pub(super) root: Option<Node<V>>,
 }
 
 impl<V> Tree<V> {
@@ -108,6 +108,12 @@ impl<V> Tree<V> {
     /// How many keys begin with `prefix`, without visiting them.
     pub fn prefix_len(&self, prefix: &[u8]) -> usize {
         self.below(prefix).map_or(0, Node::len)
+    }
+
+    /// A tree of the keys that begin with `prefix`, which shares its nodes with this one.
+    #[must_use]
+    pub fn subtree(&self, prefix: &[u8]) -> Self {
+        Self { root: self.below(prefix).cloned() }
     }
 
     /// How many keys are less than `end`, without visiting them.

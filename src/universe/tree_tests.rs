@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use super::super::{InvalidId, children_of};
 use super::*;
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -44,7 +45,77 @@ fn expected<'a>(entries: impl Iterator<Item = (&'a Vec<u8>, &'a Vec<u8>)>) -> Ve
     entries.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
+/// Two trees that were one once.
+fn two(common: Vec<Change>, a: Vec<Change>, b: Vec<Change>) -> [(Tree<Vec<u8>>, Model); 2] {
+    let apply = |(mut tree, mut model): (Tree<Vec<u8>>, Model), changes: Vec<Change>| {
+        for change in changes {
+            match change {
+                Change::Insert(key, value) => {
+                    tree.insert(key.as_slice(), value.clone());
+                    model.insert(key, value);
+                }
+                Change::Remove(key) => {
+                    tree.remove(&key);
+                    model.remove(&key);
+                }
+            }
+        }
+        (tree, model)
+    };
+    let base = apply((Tree::new(), Model::new()), common);
+    [apply(base.clone(), a), apply(base, b)]
+}
+
 proptest! {
+    #[test]
+    fn differences_are_what_leads_from_one_to_the_other(
+        common in changes(), a in changes(), b in changes(), ids in any::<bool>()
+    ) {
+        let [(a, a_model), (b, b_model)] = two(common, a, b);
+        if ids {
+            a.id();
+            b.id();
+        }
+        let mut keys: Vec<_> = a_model.keys().chain(b_model.keys()).cloned().collect();
+        keys.sort();
+        keys.dedup();
+        keys.retain(|key| a_model.get(key) != b_model.get(key));
+        let found: Vec<_> = a.differences(&b).map(|it| {
+            assert_eq!((it.before, it.after), (a_model.get(&**it.key), b_model.get(&**it.key)));
+            it.key.to_vec()
+        }).collect();
+        prop_assert_eq!(found, keys);
+    }
+
+    #[test]
+    fn a_tree_is_read_back_from_its_records_and_shares_what_is_beside_it(
+        common in changes(), a in changes(), b in changes()
+    ) {
+        let [(a, _), (b, b_model)] = two(common, a, b);
+        let mut records = BTreeMap::new();
+        a.fresh(&Tree::new(), |id, record| drop(records.insert(id, record)));
+        b.fresh(&a, |id, record| drop(records.insert(id, record)));
+        prop_assert!(records.iter().all(|(id, record)| ContentId::of(record) == *id));
+        let mut fetch = |id| records.get(&id).map(|record| Arc::from(record.as_slice())).ok_or(id);
+        let alone = Tree::load(b.id(), &Tree::new(), &mut fetch).unwrap();
+        let beside = Tree::load(b.id(), &a, &mut fetch).unwrap();
+        for tree in [alone, beside] {
+            prop_assert_eq!(listed(tree.iter()), expected(b_model.iter()));
+            prop_assert_eq!((tree.id(), tree.len()), (b.id(), b.len()));
+            prop_assert_eq!(tree.differences(&b).count(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_no_record_is_told(bytes in vec(any::<u8>(), 0..80), kind in 0_u8..3) {
+        for record in [bytes.clone(), [&[1, kind], bytes.as_slice()].concat()] {
+            children_of(&record);
+            let _ = Tree::<Vec<u8>>::load(ContentId::of(&record), &Tree::new(), |id| {
+                if id == ContentId::of(&record) { Ok(record.as_slice().into()) } else { Err(()) }
+            });
+        }
+    }
+
     #[test]
     fn it_answers_as_a_btreemap_does_and_old_versions_stay(changes in changes(), probe in key()) {
         let (mut tree, mut model) = (Tree::new(), Model::new());
@@ -116,6 +187,32 @@ fn a_change_shares_all_but_the_way_to_it() {
 }
 
 #[test]
+fn one_change_of_many_is_found_and_read_by_a_few_nodes() {
+    let mut tree = Tree::new();
+    for number in 0..10_000_u32 {
+        tree.insert(number.to_string().as_bytes(), number.to_string().into_bytes());
+    }
+    let mut records = BTreeMap::new();
+    tree.fresh(&Tree::new(), |id, record| drop(records.insert(id, record)));
+    let (before, all) = (tree.clone(), records.len());
+    tree.insert(&b"5000"[..], b"changed".to_vec());
+    let mut fresh = 0;
+    tree.fresh(&before, |id, record| {
+        fresh += 1;
+        records.insert(id, record);
+    });
+    assert!((2..10).contains(&fresh) && records.len() == all + fresh, "{fresh} nodes are new");
+    let mut read = 0;
+    let fetch = |id| {
+        read += 1;
+        records.get(&id).map(|record| Arc::from(record.as_slice())).ok_or(())
+    };
+    let loaded = Tree::load(tree.id(), &before, fetch).unwrap();
+    assert_eq!((loaded.differences(&tree).count(), loaded.differences(&before).count()), (0, 1));
+    assert_eq!(read, fresh, "only what is new was read");
+}
+
+#[test]
 fn the_id_of_the_empty_tree_is_its_own() {
     let mut tree = Tree::new();
     let empty = tree.id();
@@ -123,7 +220,11 @@ fn the_id_of_the_empty_tree_is_its_own() {
     assert_ne!(tree.id(), empty);
     tree.remove(b"");
     assert_eq!(tree.id(), empty);
-    assert!(empty.to_string().starts_with("blake3:2d3adedf"), "{empty}");
+    assert_eq!(empty.to_string().parse(), Ok(empty));
+    assert!(Tree::<Vec<u8>>::is_empty_id(empty));
+    for wrong in ["", "blake3:", "blake3:AB", &empty.to_string().to_uppercase(), &empty.to_string()[1..]] {
+        assert_eq!(wrong.parse::<ContentId>(), Err(InvalidId), "{wrong}");
+    }
 }
 
 #[test]

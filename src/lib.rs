@@ -36,6 +36,7 @@
 //! | [`starling`] | framing, connection actor, session, the table of all | what a method does |
 //! | [`universe`] | the persistent, content-addressed map that state is made of | disks, clocks, threads |
 //! | [`store`] | ATLAS, the durable store: engine, log, snapshots, watches | frames |
+//! | [`universes`] | branchable state: universes, their commits, merges, history | frames |
 //! | [`methods`] | the methods that come with the server | HTTP |
 //! | [`gateway`] | HTTP routes, pages, the door to sockets, the port of the store | what a message means |
 //! | [`config`] | one tree of every room's options | who uses them |
@@ -69,6 +70,7 @@ pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod universe;
+pub mod universes;
 
 /// The Rust in these pages is compiled with the documentation's tests.
 #[cfg(all(doctest, feature = "testing"))]

@@ -14,11 +14,42 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("universe", &[]),
     ("store", &["base", "telemetry", "universe"]),
     ("dispatch", &["base", "telemetry", "protocol", "auth"]),
+    // Branches live in the store and in its objects; what they are made of is in `universe`.
+    ("universes", &["base", "telemetry", "universe", "store"]),
     ("hub", &["base", "telemetry", "protocol"]),
     ("starling", &["base", "telemetry", "protocol", "auth", "hub", "dispatch"]),
-    ("methods", &["base", "telemetry", "protocol", "auth", "hub", "dispatch", "starling", "store"]),
+    // An id of content is told to peers as it is: `universe`.
+    (
+        "methods",
+        &[
+            "base",
+            "telemetry",
+            "protocol",
+            "auth",
+            "hub",
+            "dispatch",
+            "starling",
+            "store",
+            "universe",
+            "universes",
+        ],
+    ),
     ("gateway", &["base", "telemetry", "protocol", "auth", "dispatch", "store", "starling"]),
-    ("config", &["base", "telemetry", "auth", "hub", "dispatch", "starling", "methods", "gateway", "store"]),
+    (
+        "config",
+        &[
+            "base",
+            "telemetry",
+            "auth",
+            "hub",
+            "dispatch",
+            "starling",
+            "methods",
+            "gateway",
+            "store",
+            "universes",
+        ],
+    ),
     (
         "app",
         &[
@@ -33,6 +64,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "gateway",
             "config",
             "store",
+            "universes",
         ],
     ),
     // The Rust peer speaks the protocol and knows no server (docs/decisions/0003-a-peer-in-rust.md).

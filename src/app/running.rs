@@ -15,6 +15,7 @@ use crate::protocol::{CloseCode, Payload};
 use crate::starling::Starlings;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::universes::Universes;
 
 /// A server that listens. It stops with [`Running::drain`] or [`Running::stop`], not by being dropped.
 #[derive(Debug)]
@@ -24,12 +25,18 @@ pub struct Running {
     handle: ServerHandle,
     server: JoinHandle<std::io::Result<()>>,
     port: Option<AtlasPort>,
+    universes: Option<Universes>,
 }
 
 impl Running {
-    pub(super) fn new(around: Surroundings, listening: Listening, port: Option<AtlasPort>) -> Self {
+    pub(super) fn new(
+        around: Surroundings,
+        listening: Listening,
+        port: Option<AtlasPort>,
+        universes: Option<Universes>,
+    ) -> Self {
         let Listening { address, handle, server } = listening;
-        Self { around, address, handle, server: actix_rt::spawn(server), port }
+        Self { around, address, handle, server: actix_rt::spawn(server), port, universes }
     }
 
     /// Where it listens.
@@ -62,6 +69,11 @@ impl Running {
         &self.around.store
     }
 
+    /// The universes, if there are any.
+    pub fn universes(&self) -> Option<&Universes> {
+        self.universes.as_ref()
+    }
+
     /// The topics.
     pub fn hub(&self) -> &Hub {
         &self.around.shared.hub
@@ -92,11 +104,19 @@ impl Running {
         &self.around.shared.metrics
     }
 
-    /// Ends when the server cannot go on: an actor that it depends on has died, or the thread of its store.
+    /// Ends when the server cannot go on: an actor that it depends on has died, or the thread of its store or of its
+    /// universes.
     pub async fn broken(&self) {
+        let universes = async {
+            match &self.universes {
+                Some(universes) => universes.ended().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = self.around.starlings.gone() => {}
             () = self.around.store.ended() => {}
+            () = universes => {}
         }
     }
 
@@ -118,6 +138,9 @@ impl Running {
             tracing::error!(%error, "the server ended with an error");
         }
         drop(self.port);
+        if let Some(universes) = &self.universes {
+            universes.close().await;
+        }
         if let Err(error) = self.around.store.close().await {
             tracing::error!(%error, "the store was not closed in order");
         }

@@ -20,6 +20,7 @@ use crate::starling::{
 };
 use crate::store::{OpenError, Seams, Store, StoreError};
 use crate::telemetry::Metrics;
+use crate::universes::{OpenUniversesError, Universes};
 
 /// Why a server did not start.
 #[derive(Debug, Error)]
@@ -39,6 +40,9 @@ pub enum StartError {
     /// Two state providers have one namespace, or one has none.
     #[error("the namespace of a state provider must be new and no name of the token itself: \"{0}\"")]
     Provider(String),
+    /// The universes cannot be opened.
+    #[error("the universes cannot be opened")]
+    Universes(#[from] OpenUniversesError),
     /// The store cannot be opened.
     #[error("the store cannot be opened")]
     Store(#[from] OpenError),
@@ -56,6 +60,11 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     let hub = hub(&config, &store, &clock, &metrics).await?;
     let desk = TopicDesk::new(&hub);
 
+    let universes = match config.universes.enabled {
+        true => Some(Universes::open(&store, &config.universes)?),
+        false => None,
+    };
+
     let about = Arc::new(About::default());
     let mut registry = RegistryBuilder::new(config.methods.clone(), Arc::clone(&metrics));
     methods::add_system(&mut registry, &clock, &metrics, &about);
@@ -69,6 +78,9 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     }
     if config.kv.enabled {
         methods::add_kv(&mut registry, &store, &config.kv, &desk);
+    }
+    if let Some(universes) = &universes {
+        methods::add_universes(&mut registry, universes, &desk);
     }
     additions.into_iter().for_each(|addition| addition(&mut registry));
     if hooks.proxy.is_none() && config.connections.proxy == ProxyMode::ById {
@@ -94,7 +106,7 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     }
     let listening = gateway::listen(&around)?;
     info!(address = %listening.address, tls = around.options.tls.enabled(), "listening");
-    Ok(Running::new(around, listening, port))
+    Ok(Running::new(around, listening, port, universes))
 }
 
 /// The topics, and what they need to go on by themselves.
@@ -110,7 +122,10 @@ async fn hub(
     } else if config.demo.enabled {
         topics = topics.with_demo();
     }
-    let topics = topics.with_measures();
+    let mut topics = topics.with_measures();
+    if config.universes.enabled {
+        topics = topics.with_universes();
+    }
     let durable = topics.namespaces.values().any(|rules| rules.durable);
     let ledger =
         if durable { Some(StoreLedger::open(store).await.map_err(StartError::Topics)?) } else { None };

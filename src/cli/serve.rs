@@ -58,6 +58,7 @@ impl ServeArgs {
             base.gateway.playground = true;
             base.demo.enabled = true;
             base.kv.everyone = true;
+            base.universes.everyone = true;
         }
         let mut flags = Vec::new();
         let mut flag = |name, key, value: Option<Value>| {

@@ -21,6 +21,7 @@ use crate::methods::{DemoOptions, KvOptions};
 use crate::starling::{ConnectionOptions, SessionOptions};
 use crate::store::StoreOptions;
 use crate::telemetry::TelemetryOptions;
+use crate::universes::UniverseOptions;
 
 pub use load::{Flag, Sources};
 pub use problems::{Problem, Problems};
@@ -46,6 +47,8 @@ pub struct Config {
     pub kv: KvOptions,
     /// Topics: publish and subscribe.
     pub topics: TopicOptions,
+    /// Universes: branchable state.
+    pub universes: UniverseOptions,
     /// Durable data.
     pub store: StoreOptions,
     /// The TCP port of the store, for Redis clients and JSON lines.
@@ -63,6 +66,7 @@ impl Config {
             ("sessions", self.sessions.problems()),
             ("tokens", self.tokens.problems()),
             ("methods", self.methods.problems()),
+            ("universes", self.universes.problems()),
             ("store", self.store.problems()),
             ("atlas", self.atlas.problems()),
         ];

@@ -273,6 +273,15 @@ impl TopicOptions {
         self
     }
 
+    /// With the namespaces on which the server tells what happens to universes.
+    #[must_use]
+    pub fn with_universes(mut self) -> Self {
+        for name in ["universe", "universes"] {
+            self.namespaces.entry(name.to_owned()).or_default();
+        }
+        self
+    }
+
     /// With the namespace `demo` and the numbers of the server open to everybody.
     #[must_use]
     pub fn with_demo(mut self) -> Self {

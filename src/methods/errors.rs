@@ -8,6 +8,7 @@ use crate::hub::{PublishError, SubscribeError};
 use crate::protocol::ErrorCode;
 use crate::starling::Unsubscribed;
 use crate::store::{Refusal, StoreError, WatchError};
+use crate::universes::UniverseError;
 
 /// A failure of the store.
 pub(super) fn store(error: &StoreError) -> MethodError {
@@ -68,6 +69,43 @@ pub(super) fn publish(error: &PublishError) -> MethodError {
         PublishError::Stopped => ErrorCode::ServerDraining.into(),
     }
 }
+
+/// Something that is not done with universes.
+pub(super) fn universe(error: &UniverseError) -> MethodError {
+    let text = error.to_string();
+    match error {
+        UniverseError::Unknown(_) => MethodError::of(ErrorCode::UniverseNotFound, text),
+        UniverseError::UnknownCommit(_) => MethodError::of(ErrorCode::SnapshotNotFound, text),
+        UniverseError::Invalid { .. } | UniverseError::Path(_) | UniverseError::Materialize(_) => {
+            MethodError::invalid([text])
+        }
+        UniverseError::TooLarge { bytes, limit, .. } => MethodError::of(ErrorCode::ValueTooLarge, text)
+            .with_details(&json!({ "bytes": bytes, "limit": limit })),
+        UniverseError::TooMany { .. } => MethodError::invalid([format!("/count: {text}")]),
+        UniverseError::Full { limit } => {
+            MethodError::of(ErrorCode::UniverseLimitExceeded, text).with_details(&json!({ "limit": limit }))
+        }
+        UniverseError::Conflicts(conflicts) => {
+            let shown = &conflicts[..conflicts.len().min(CONFLICTS_MAX)];
+            MethodError::of(ErrorCode::MergeConflict, text)
+                .with_details(&json!({ "conflicts": shown, "count": conflicts.len() }))
+        }
+        UniverseError::Version { check, key, version } => MethodError::of(ErrorCode::MergeConflict, text)
+            .with_details(&json!({ "check": check, "key": key, "version": version })),
+        UniverseError::Busy => ErrorCode::MethodBusy.into(),
+        UniverseError::Store(error) => store(error),
+        UniverseError::Refused(error) => refusal("payload", error),
+        // The reasons name files; those are for the log.
+        UniverseError::Objects(_) | UniverseError::Damaged(_) => {
+            tracing::error!(%error, "the history of universes cannot be read or written");
+            ErrorCode::StoreUnavailable.into()
+        }
+        UniverseError::Closed => ErrorCode::ServerDraining.into(),
+    }
+}
+
+/// Conflicts that are told with what lies there.
+const CONFLICTS_MAX: usize = 100;
 
 /// A watch that cannot begin.
 pub(super) fn watch(error: &WatchError) -> MethodError {

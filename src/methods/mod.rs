@@ -11,6 +11,7 @@ mod sessions;
 mod system;
 mod token;
 mod topics;
+mod universes;
 
 pub use options::{DemoOptions, KvOptions};
 pub use sessions::SessionArchive;
@@ -23,6 +24,7 @@ use crate::base::Clock;
 use crate::dispatch::RegistryBuilder;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use crate::universes::Universes;
 
 /// What the methods of `system` tell, known once the server is put together.
 #[derive(Debug, Default)]
@@ -56,6 +58,11 @@ pub fn add_sessions(to: &mut RegistryBuilder) {
 /// Adds the namespace `topic`, and the numbers of the server.
 pub fn add_topics(to: &mut RegistryBuilder, topics: &TopicDesk) {
     topics::add(to, topics);
+}
+
+/// Adds the namespaces `universe` and `universes`.
+pub fn add_universes(to: &mut RegistryBuilder, all: &Universes, topics: &TopicDesk) {
+    universes::add(to, all, topics);
 }
 
 /// Adds the namespace `token`.

@@ -7,7 +7,8 @@
 //!
 //! In reading order: `value`, `change`, `command`, `state`, `engine` are pure; `disk` is the seam; `log`,
 //! `snapshot`, `manifest`, `recovery`, `journal` are the files; `queue`, `writer`, `snapshots` are the thread;
-//! `watch`, `watches`, `position` are continuity; `check` and `backup` are the tools.
+//! `watch`, `watches`, `position` are continuity; `objects` is what is kept outside memory; `check` and `backup`
+//! are the tools.
 
 mod change;
 mod command;
@@ -20,6 +21,7 @@ mod journal;
 mod limits;
 mod log;
 mod manifest;
+mod objects;
 mod options;
 mod outcome;
 mod position;
@@ -49,6 +51,7 @@ pub use change::{Change, Changed, Committed};
 pub use command::{Check, Command, Commit, Condition, Expiry, Reader, Work};
 pub use error::{OpenError, StoreError};
 pub use health::Health;
+pub use objects::{Amount, CacheStats, Objects, ObjectsError, ObjectsStats};
 pub use options::{StoreOptions, SyncMode};
 pub use outcome::{CommitOutcome, Done, Outcome, Refusal};
 pub use position::Position;

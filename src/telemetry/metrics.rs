@@ -12,6 +12,7 @@ use prometheus::{
 use super::atlas::AtlasMetrics;
 use super::sessions::SessionMetrics;
 use super::topics::TopicMetrics;
+use super::universes::UniverseMetrics;
 
 /// The metrics of one server. Fields are resolved once, so that moving one is an atomic addition.
 #[derive(Debug)]
@@ -59,6 +60,8 @@ pub struct Metrics {
     pub sessions: SessionMetrics,
     /// Topics.
     pub topics: TopicMetrics,
+    /// Universes.
+    pub universes: UniverseMetrics,
     /// The store.
     pub atlas: AtlasMetrics,
 }
@@ -118,6 +121,7 @@ impl Metrics {
             callbacks: counters(of, "helios_callbacks_total", "Requests from the server", &["outcome"]),
             sessions: SessionMetrics::new(of),
             topics: TopicMetrics::new(of),
+            universes: UniverseMetrics::new(of),
             atlas: AtlasMetrics::new(of),
             registry,
         }

@@ -11,6 +11,7 @@ mod options;
 mod scope;
 mod sessions;
 mod topics;
+mod universes;
 
 pub use atlas::AtlasMetrics;
 pub use format::LogFormat;
@@ -20,3 +21,4 @@ pub use options::TelemetryOptions;
 pub use scope::{RequestScope, current_request_id, enter_request};
 pub use sessions::SessionMetrics;
 pub use topics::TopicMetrics;
+pub use universes::UniverseMetrics;

@@ -59,6 +59,7 @@ impl TestServer {
         config.gateway.playground = true;
         config.demo.enabled = true;
         config.kv.everyone = true;
+        config.universes.everyone = true;
         let directory = unused_directory();
         config.store.data_dir.clone_from(&directory);
         configure(&mut config);

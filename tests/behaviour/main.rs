@@ -24,5 +24,6 @@ mod tls;
 mod topics;
 mod topics_durable;
 mod topics_presence;
+mod universes;
 
 mod wait;

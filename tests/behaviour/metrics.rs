@@ -191,6 +191,54 @@ async fn every_metric_of_topics_moves() {
 }
 
 #[tokio::test]
+async fn every_metric_of_universes_moves() {
+    let quick = |config: &mut helios::config::Config| {
+        config.universes.checkpoint_interval = helios::base::Span::millis(10);
+        config.universes.cache_bytes = ByteSize::kib(8);
+    };
+    let server = TestServer::start_with(quick, |builder| builder);
+    let mut peer = server.peer().await;
+    let made = peer.request("universe:create", &json!({ "count": 2, "state": { "a": 1 } })).await.unwrap();
+    let ids: Vec<_> = (0..2).map(|at| made["universes"][at]["id"].clone()).collect();
+    let mut kept = Vec::new();
+    for step in 0..20 {
+        let updates = json!({ "universe": ids[0], "updates": { "step": step } });
+        peer.request("universe:update", &updates).await.unwrap();
+        let commit = peer.request("universe:commit", &json!({ "universe": ids[0] })).await.unwrap();
+        kept.push(commit["commitId"].clone());
+    }
+    peer.request("universe:delete", &json!({ "universe": ids[1] })).await.unwrap();
+    let moved = ["objects", "object_file_bytes", "object_cache_hits_total", "object_cache_evictions_total"];
+    let moved = moved.map(|name| format!("helios_universe_{name}"));
+    let begin = std::time::Instant::now();
+    loop {
+        for (from, to) in kept.iter().zip(&kept[1..]).flat_map(|pair| [pair, pair]) {
+            peer.request("universe:diff", &json!({ "from": from, "to": to })).await.unwrap();
+        }
+        let page = page(&server).await;
+        if moved.iter().all(|name| page.get(name).is_some_and(|value| *value > 0.0)) {
+            break;
+        }
+        assert!(begin.elapsed() < crate::wait::PATIENCE, "history is not read from the disk");
+    }
+    let page = page(&server).await;
+    for (name, least) in [
+        ("helios_universes", 1.0),
+        ("helios_universes_created_total", 2.0),
+        ("helios_universes_deleted_total", 1.0),
+        ("helios_universe_operations_total", 42.0),
+        ("helios_universe_operation_seconds_count", 1.0),
+        ("helios_universe_object_cache_misses_total", 1.0),
+        ("helios_universe_object_cache_bytes", 1.0),
+    ] {
+        assert!(page.get(name).is_some_and(|value| *value >= least), "{name}: {:?}", page.get(name));
+    }
+    for name in ["failures_total", "checkpoint_failures_total", "overlay_bytes"] {
+        assert!(page.contains_key(&format!("helios_universe_{name}")), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn every_metric_of_the_store_moves() {
     let server = TestServer::start_with(
         |config| {

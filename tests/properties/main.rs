@@ -10,6 +10,7 @@ mod store_tools;
 mod store_watches;
 mod topic_soak;
 mod topic_storm;
+mod universes;
 mod wishes;
 
 /// The seeds to run: one that was asked for, or `usual` many.

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 pub use ledger::StoreLedger;
 pub(super) use publish::Announcement;
+pub(super) use subscribe::confirm_later;
 
 use crate::dispatch::{Context, IntoReply, MethodError, MethodOptions, RegistryBuilder};
 use crate::hub::Hub;
@@ -44,7 +45,7 @@ impl TopicDesk {
     }
 
     /// The session that asks.
-    fn session(&self, ctx: &Context) -> Result<Arc<Session>, MethodError> {
+    pub(super) fn session(&self, ctx: &Context) -> Result<Arc<Session>, MethodError> {
         let session = self.shared()?.session(ctx.starling().id());
         session.ok_or_else(|| ErrorCode::ConnectionLost.into())
     }

@@ -128,7 +128,7 @@ fn begin(
 }
 
 /// What was missed, and what comes from now on, goes out behind the answer.
-pub(super) fn confirm_later(ctx: Context, session: Arc<Session>, names: Vec<String>) {
+pub(in super::super) fn confirm_later(ctx: Context, session: Arc<Session>, names: Vec<String>) {
     actix_rt::spawn(async move {
         ctx.answer_sent().await;
         names.iter().for_each(|name| session.confirm(name));

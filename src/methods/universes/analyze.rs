@@ -1,0 +1,170 @@
+//! `universe:analyze` and `universe:stats`: what can be said about universes. Every number is measured; what is not
+//! known is null.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::super::errors;
+use super::history::Nothing;
+use super::{UniverseDesk, id, waiting};
+use crate::dispatch::{Context, MethodError};
+use crate::universes::{Shape, Universe, UniverseError, UniverseId, Universes};
+
+/// Parameters of `universe:analyze`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Analyze {
+    /// The universe.
+    universe: String,
+}
+
+pub(super) async fn analyze(_: Context, desk: UniverseDesk, params: Analyze) -> Result<Json, MethodError> {
+    analysis(&desk, id("universe", &params.universe)?).await
+}
+
+/// Relatives that are listed.
+const LISTED_MAX: usize = 1_000;
+
+pub(super) async fn analysis(desk: &UniverseDesk, id: UniverseId) -> Result<Json, MethodError> {
+    let universe = desk.universes.get(id).map_err(|error| errors::universe(&error))?;
+    let (universes, counts) = (desk.universes.clone(), desk.counts(id));
+    let examined = move || {
+        let shape = universes.shape(id)?;
+        let issue = match universes.verify(id) {
+            Ok(()) => None,
+            Err(error @ (UniverseError::Damaged(_) | UniverseError::Objects(_))) => Some(error.to_string()),
+            Err(error) => return Err(error),
+        };
+        Ok((shape, issue))
+    };
+    let (shape, issue) = waiting(examined).await?;
+    let head = &universe.head;
+    let mean_ms = desk.universes.stats().mean_seconds.map(|seconds| seconds * 1_000.0);
+    let advice = advice(&desk.universes, &universe, shape);
+    let own = universe.own_bytes();
+    let shared = 1.0 - own.min(head.sizes.bytes()) as f64 / head.sizes.bytes().max(1) as f64;
+    let common = counts.iter().max_by_key(|(_, count)| **count).map(|(operation, _)| operation.clone());
+    let total: u64 = counts.values().sum();
+    let alive_ms = desk.universes.now_ms().saturating_sub(head.created_at);
+    Ok(json!({
+        "basic": {
+            "id": id,
+            "name": head.name,
+            "type": head.kind,
+            "createdAt": head.created_at,
+            "lastModified": head.last_modified,
+            "snapshotCount": head.snapshots,
+            "snapshotId": head.root.to_string(),
+        },
+        "performance": {
+            "stateComplexity": {
+                "size": head.sizes.json_bytes,
+                "depth": shape.depth,
+                "keys": shape.keys,
+                "complexity": complexity(shape.keys),
+            },
+            "memoryEfficiency": {
+                "stateSize": head.sizes.bytes(),
+                "baseMemory": own,
+                "efficiency": shared,
+                "rating": rating(1.0 - shared, [0.1, 0.5]),
+            },
+            "accessPatterns": {
+                "totalOperations": head.operations,
+                "operationTypes": counts,
+                "averageTimeBetweenOperations": (total > 0).then(|| alive_ms / total),
+                "mostCommonOperation": common,
+            },
+            "optimizationOpportunities": advice,
+        },
+        "relationships": relationships(&desk.universes, &universe),
+        "health": {
+            "integrity": { "healthy": issue.is_none(), "issues": issue.into_iter().collect::<Vec<_>>() },
+            "performance": { "rating": mean_ms.map(|ms| rating(ms, [50.0, 100.0])), "meanOperationMs": mean_ms },
+            "recommendations": advice,
+        },
+    }))
+}
+
+fn complexity(keys: usize) -> &'static str {
+    match keys {
+        0..10 => "simple",
+        10..100 => "moderate",
+        _ => "complex",
+    }
+}
+
+/// A word for a number of which less is better.
+fn rating(number: f64, [excellent, good]: [f64; 2]) -> &'static str {
+    match number {
+        _ if number < excellent => "excellent",
+        _ if number < good => "good",
+        _ => "poor",
+    }
+}
+
+fn advice(universes: &Universes, universe: &Universe, shape: Shape) -> Vec<String> {
+    let (_, children) = universes.children(universe.head.id, 0);
+    let all = [
+        (
+            shape.depth > 5,
+            format!("the state is {} levels deep; a flatter one has shorter paths", shape.depth),
+        ),
+        (
+            universe.head.snapshots > 10,
+            format!("{} snapshots are kept; universe:gc takes old ones away", universe.head.snapshots),
+        ),
+        (children > 100, format!("{children} universes were forked from it; delete those that are done")),
+    ];
+    all.into_iter().filter(|(applies, _)| *applies).map(|(_, text)| text).collect()
+}
+
+fn relationships(universes: &Universes, universe: &Universe) -> Json {
+    let head = &universe.head;
+    let siblings = head.parent.map_or_else(Vec::new, |parent| universes.children(parent, LISTED_MAX).0);
+    let siblings: Vec<_> = siblings.into_iter().filter(|id| *id != head.id).collect();
+    let (children, children_count) = universes.children(head.id, LISTED_MAX);
+    let mut descendants = universes.descendants(head.id);
+    let descendants_count = descendants.len();
+    descendants.truncate(LISTED_MAX);
+    json!({
+        "parentId": head.parent,
+        "children": children,
+        "childrenCount": children_count,
+        "siblings": siblings,
+        "descendants": descendants,
+        "descendantsCount": descendants_count,
+    })
+}
+
+pub(super) async fn stats(_: Context, desk: UniverseDesk, _: Option<Nothing>) -> Result<Json, MethodError> {
+    let universes = desk.universes.clone();
+    let stats = waiting(move || Ok(universes.stats())).await?;
+    let (cache, objects) = (stats.objects.cache, stats.objects);
+    let lookups = cache.hits + cache.misses;
+    Ok(json!({
+        "universes": stats.universes,
+        "universesMax": stats.universes_max,
+        "created": stats.created,
+        "deleted": stats.deleted,
+        "operations": stats.operations,
+        "failures": stats.failures,
+        "meanOperationMs": stats.mean_seconds.map(|seconds| seconds * 1_000.0),
+        "overlayBytes": stats.overlay_bytes,
+        "objects": {
+            "count": objects.objects,
+            "fileBytes": objects.file_bytes,
+            "written": objects.written.objects,
+            "writtenBytes": objects.written.bytes,
+        },
+        "cache": {
+            "hits": cache.hits,
+            "misses": cache.misses,
+            "evictions": cache.evictions,
+            "items": cache.items,
+            "bytes": cache.bytes,
+            "hitRate": (lookups > 0).then(|| cache.hits as f64 / lookups as f64),
+        },
+    }))
+}

@@ -1,0 +1,77 @@
+//! `universe:merge`.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::super::errors;
+use super::{UniverseDesk, id};
+use crate::dispatch::{Context, MethodError};
+use crate::universes::{MergeSide, MergeWish, Merged, Note, Resolution, Strategy, UniverseId};
+
+/// Parameters of `universe:merge`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Merge {
+    /// The universe that changes.
+    target: String,
+    /// The universes whose states it gets, one after the other.
+    sources: Vec<String>,
+    /// What is done where they differ; "three-way" if nothing is said.
+    strategy: Option<Strategy>,
+    /// Whose state stays where both have changed the same.
+    on_conflict: Option<MergeSide>,
+    /// How single conflicts end, by their paths.
+    #[serde(default)]
+    resolutions: BTreeMap<String, Resolution>,
+    /// Why.
+    message: Option<String>,
+}
+
+pub(super) async fn merge(ctx: Context, desk: UniverseDesk, params: Merge) -> Result<Json, MethodError> {
+    let (began, target) = (Instant::now(), id("target", &params.target)?);
+    let wish = MergeWish {
+        target,
+        sources: ids(&params.sources)?,
+        strategy: params.strategy.unwrap_or(Strategy::ThreeWay),
+        on_conflict: params.on_conflict,
+        resolutions: params.resolutions,
+        note: note(&ctx, params.message, &params.sources),
+    };
+    let strategy = wish.strategy;
+    let merged = desk.universes.merge(wish).await.map_err(|error| errors::universe(&error))?;
+    let told = told(target, &params.sources, strategy);
+    desk.tell_operation(target, "merge", &told, began.elapsed()).await;
+    Ok(result(&merged))
+}
+
+pub(super) fn ids(texts: &[String]) -> Result<Vec<UniverseId>, MethodError> {
+    texts.iter().map(|text| id("sources", text)).collect()
+}
+
+pub(super) fn note(ctx: &Context, message: Option<String>, sources: &[String]) -> Note {
+    let message = message.unwrap_or_else(|| format!("merge of {}", sources.join(", ")));
+    Note { author: ctx.principal().name().map(str::to_owned), ..Note::message(message) }
+}
+
+pub(super) fn told(target: UniverseId, sources: &[String], strategy: Strategy) -> Json {
+    json!({
+        "type": "merge",
+        "operation": "merge_universes",
+        "universeId": target,
+        "sourceIds": sources,
+        "mergeStrategy": strategy,
+    })
+}
+
+pub(super) fn result(merged: &Merged) -> Json {
+    json!({
+        "changes": merged.changes,
+        "sizeChange": merged.size_change,
+        "commitId": merged.commit.to_string(),
+        "snapshotId": merged.snapshot.to_string(),
+    })
+}

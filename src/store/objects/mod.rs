@@ -1,0 +1,300 @@
+//! Objects by their content: what is too much to be kept in memory, such as the history of universes.
+//!
+//! One file beside the log, `objects.redb`. What is put is on the disk when [`Objects::put`] returns; what is read
+//! is proven to be what was asked for. In front of the file lies a cache of what was wanted lately. Objects never
+//! change, so nothing has to be invalidated; [`Objects::sweep`] takes away what nobody refers to any more.
+//!
+//! Each object lies there with one byte in front: 0 for bytes as they are, 1 for LZ4 with the length before it.
+
+mod cache;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+
+pub use cache::CacheStats;
+
+use self::cache::Cache;
+use crate::universe::ContentId;
+
+/// Objects by their ids.
+const OBJECTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("objects");
+
+/// Small facts by name, written together with the objects that they are about.
+const NAMES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("names");
+
+/// What redb keeps of its pages in memory. The objects themselves are in the cache of ours.
+const PAGES_BYTES: usize = 8 << 20;
+
+/// Objects from this length on are compressed, if that makes them shorter.
+const COMPRESSED_FROM: usize = 256;
+
+const PLAIN: u8 = 0;
+const LZ4: u8 = 1;
+
+/// The longest object that is believed when it says how long it is.
+const OBJECT_BYTES_MAX: usize = 1 << 30;
+
+/// The objects of a data directory. Clones mean the same ones.
+#[derive(Clone, Debug)]
+pub struct Objects(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    database: Database,
+    cache: Mutex<Cache>,
+    written: AtomicU64,
+    written_bytes: AtomicU64,
+}
+
+/// Why objects cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectsError {
+    /// The file cannot be read or written.
+    #[error("the objects in {path} cannot be {what}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// What went wrong.
+        #[source]
+        source: Box<redb::Error>,
+    },
+    /// What lies there is not what was put.
+    #[error("the object {id} in {path} is damaged")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The object.
+        id: ContentId,
+    },
+    /// There is no such object, though something refers to it.
+    #[error("the object {id} is missing in {path}")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The object.
+        id: ContentId,
+    },
+}
+
+/// What a sweep has taken away, or a write has added.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Amount {
+    /// Objects.
+    pub objects: u64,
+    /// Their bytes on the disk.
+    pub bytes: u64,
+}
+
+/// What is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ObjectsStats {
+    /// The cache in front of the file.
+    pub cache: CacheStats,
+    /// Objects in the file.
+    pub objects: u64,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// What was written since the start.
+    pub written: Amount,
+}
+
+impl Objects {
+    /// Opens the objects of a data directory, or begins with none. The caller holds the lock of the directory.
+    ///
+    /// # Errors
+    /// If the file is damaged or the disk fails.
+    pub fn open(directory: &Path, cache_bytes: usize) -> Result<Self, ObjectsError> {
+        let path = directory.join("objects.redb");
+        let failed = |source: redb::Error| ObjectsError::File {
+            path: path.clone(),
+            what: "opened",
+            source: Box::new(source),
+        };
+        let database = Database::builder()
+            .set_cache_size(PAGES_BYTES)
+            .create(&path)
+            .map_err(|error| failed(error.into()))?;
+        let objects = Inner {
+            path: path.clone(),
+            database,
+            cache: Mutex::new(Cache::new(cache_bytes)),
+            written: AtomicU64::new(0),
+            written_bytes: AtomicU64::new(0),
+        };
+        let objects = Self(Arc::new(objects));
+        // Reading is simpler where both tables are there.
+        objects.write("opened", |_, _| Ok(()))?;
+        Ok(objects)
+    }
+
+    /// An object, if it is there.
+    ///
+    /// # Errors
+    /// If it is damaged, or the disk fails.
+    pub fn find(&self, id: ContentId) -> Result<Option<Arc<[u8]>>, ObjectsError> {
+        let damaged = || ObjectsError::Damaged { path: self.0.path.clone(), id };
+        if let Some(packed) = self.0.cache.lock().get(&id) {
+            return Ok(Some(unpack(&packed).ok_or_else(damaged)?));
+        }
+        let Some(packed) = self.read(|transaction| {
+            let table = transaction.open_table(OBJECTS)?;
+            Ok(table.get(id.as_bytes())?.map(|found| Arc::<[u8]>::from(found.value())))
+        })?
+        else {
+            return Ok(None);
+        };
+        let object = unpack(&packed).filter(|object| ContentId::of(object) == id).ok_or_else(damaged)?;
+        self.0.cache.lock().put(id, packed);
+        Ok(Some(object))
+    }
+
+    /// An object that must be there.
+    ///
+    /// # Errors
+    /// If it is missing or damaged, or the disk fails.
+    pub fn get(&self, id: ContentId) -> Result<Arc<[u8]>, ObjectsError> {
+        self.find(id)?.ok_or_else(|| ObjectsError::Missing { path: self.0.path.clone(), id })
+    }
+
+    /// Puts objects and names. All of them are on the disk once this returns, or none. Gives what is new.
+    ///
+    /// # Errors
+    /// If the disk is full or fails.
+    pub fn put<'a>(
+        &self,
+        objects: impl IntoIterator<Item = (ContentId, &'a [u8])>,
+        names: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+    ) -> Result<Amount, ObjectsError> {
+        let mut added = Amount::default();
+        self.write("written", |table, named| {
+            for (id, object) in objects {
+                if table.get(id.as_bytes())?.is_none() {
+                    let packed = pack(object);
+                    table.insert(id.as_bytes(), packed.as_slice())?;
+                    added.objects += 1;
+                    added.bytes += packed.len() as u64;
+                }
+            }
+            for (name, text) in names {
+                named.insert(name.as_slice(), text.as_slice())?;
+            }
+            Ok(())
+        })?;
+        self.0.written.fetch_add(added.objects, Ordering::Relaxed);
+        self.0.written_bytes.fetch_add(added.bytes, Ordering::Relaxed);
+        Ok(added)
+    }
+
+    /// What was put under a name.
+    ///
+    /// # Errors
+    /// If the disk fails.
+    pub fn named(&self, name: &[u8]) -> Result<Option<Vec<u8>>, ObjectsError> {
+        self.read(|transaction| {
+            let table = transaction.open_table(NAMES)?;
+            Ok(table.get(name)?.map(|found| found.value().to_vec()))
+        })
+    }
+
+    /// Takes away all objects and names that are not to be kept, and says how many.
+    ///
+    /// # Errors
+    /// If the disk fails. Then everything is as it was.
+    pub fn sweep(
+        &self,
+        keep: impl Fn(&ContentId) -> bool,
+        keep_name: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Result<Amount, ObjectsError> {
+        let mut gone = Amount::default();
+        self.write("swept", |table, named| {
+            table.retain(|id, object| {
+                let stays = keep(&ContentId::from_bytes(*id));
+                if !stays {
+                    gone.objects += 1;
+                    gone.bytes += object.len() as u64;
+                }
+                stays
+            })?;
+            named.retain(|name, text| keep_name(name, text))
+        })?;
+        self.0.cache.lock().clear();
+        Ok(gone)
+    }
+
+    /// What is there.
+    pub fn stats(&self) -> ObjectsStats {
+        let objects = self.read(|transaction| Ok(transaction.open_table(OBJECTS)?.len()?)).unwrap_or(0);
+        let written = Amount {
+            objects: self.0.written.load(Ordering::Relaxed),
+            bytes: self.0.written_bytes.load(Ordering::Relaxed),
+        };
+        let file_bytes = std::fs::metadata(&self.0.path).map_or(0, |file| file.len());
+        ObjectsStats { cache: self.0.cache.lock().stats(), objects, file_bytes, written }
+    }
+
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, ObjectsError> {
+        let transaction = self.0.database.begin_read().map_err(redb::Error::from);
+        transaction.and_then(|transaction| read(&transaction)).map_err(self.failed("read"))
+    }
+
+    fn write(
+        &self,
+        what: &'static str,
+        write: impl FnOnce(
+            &mut redb::Table<'_, &'static [u8; 32], &'static [u8]>,
+            &mut redb::Table<'_, &'static [u8], &'static [u8]>,
+        ) -> Result<(), redb::StorageError>,
+    ) -> Result<(), ObjectsError> {
+        let work = || -> Result<(), redb::Error> {
+            let mut transaction = self.0.database.begin_write()?;
+            // A crash must not make the next start read the whole file.
+            transaction.set_quick_repair(true);
+            let mut objects = transaction.open_table(OBJECTS)?;
+            let mut names = transaction.open_table(NAMES)?;
+            write(&mut objects, &mut names)?;
+            drop((objects, names));
+            Ok(transaction.commit()?)
+        };
+        work().map_err(self.failed(what))
+    }
+
+    fn failed(&self, what: &'static str) -> impl Fn(redb::Error) -> ObjectsError + '_ {
+        move |source| ObjectsError::File { path: self.0.path.clone(), what, source: Box::new(source) }
+    }
+}
+
+fn pack(object: &[u8]) -> Vec<u8> {
+    if object.len() >= COMPRESSED_FROM {
+        let packed = lz4_flex::compress_prepend_size(object);
+        if packed.len() < object.len() {
+            return [&[LZ4], packed.as_slice()].concat();
+        }
+    }
+    [&[PLAIN], object].concat()
+}
+
+fn unpack(packed: &[u8]) -> Option<Arc<[u8]>> {
+    match packed.split_first()? {
+        (&PLAIN, object) => Some(object.into()),
+        (&LZ4, packed) => {
+            let length = u32::from_le_bytes(*packed.first_chunk()?) as usize;
+            let object = (length <= OBJECT_BYTES_MAX).then(|| lz4_flex::decompress_size_prepended(packed));
+            object?.ok().map(Into::into)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "mod_tests.rs"]
+mod tests;

@@ -1,0 +1,175 @@
+//! New universes: from a state, or from another universe.
+
+use serde_json::{Map, Value as Json};
+
+use super::super::commit::{Commit, Note};
+use super::super::draft::{Draft, Sizes};
+use super::super::engine::Engine;
+use super::super::error::UniverseError;
+use super::super::universe::{Head, Resident, Universe, UniverseId};
+use crate::store::Entry;
+use crate::universe::{ContentId, Tree};
+
+/// What new universes are like.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Creation {
+    /// How many.
+    pub count: usize,
+    /// The universe that they are forked from; otherwise they begin with `state`.
+    pub parent: Option<UniverseId>,
+    /// A snapshot, commit or tag to begin with instead of the last state of the parent.
+    pub at: Option<String>,
+    /// Whether the state of the parent is left out.
+    pub empty: bool,
+    /// The state to begin with; of a fork, a merge patch of what it begins with.
+    pub state: Map<String, Json>,
+    /// A name for people.
+    pub name: Option<String>,
+    /// What they are for, in a word.
+    pub kind: Option<String>,
+    /// What the application keeps with each.
+    pub metadata: Map<String, Json>,
+    /// Whether the metadata of the parent comes first.
+    pub inherit_metadata: bool,
+}
+
+/// What a new universe begins with.
+struct Beginning {
+    tree: Tree<Entry>,
+    /// A state that is written down and has much of it.
+    base: Option<Tree<Entry>>,
+    sizes: Sizes,
+    commit: (ContentId, u64),
+    committed: (ContentId, Tree<Entry>),
+    metadata: Map<String, Json>,
+    kind: String,
+    keys_base: Option<ContentId>,
+}
+
+impl Engine {
+    /// Makes universes. All of them have the same beginning, and share it.
+    pub(in super::super) fn create(&mut self, wish: Creation) -> Result<Vec<UniverseId>, UniverseError> {
+        let (count, limit) = (wish.count, self.options.create_max);
+        if count == 0 {
+            return Err(UniverseError::Invalid { place: "count", text: "must be at least 1".to_owned() });
+        }
+        if count > limit {
+            return Err(UniverseError::TooMany { limit });
+        }
+        if self.table.len() + count > self.options.universes_max {
+            return Err(UniverseError::Full { limit: self.options.universes_max });
+        }
+        let beginning = match wish.parent {
+            None => self.begin_anew(&wish.state)?,
+            Some(parent) if wish.empty => {
+                let source = self.universe(parent)?;
+                let metadata = if wish.inherit_metadata { source.head.metadata.clone() } else { Map::new() };
+                Beginning { metadata, ..self.begin_anew(&wish.state)? }
+            }
+            Some(parent) => self.begin_from(parent, &wish)?,
+        };
+        let made = (0..count).map(|index| self.make(&beginning, &wish, index));
+        Ok(made.collect())
+    }
+
+    fn begin_anew(&mut self, state: &Map<String, Json>) -> Result<Beginning, UniverseError> {
+        let mut draft = Draft::new(Tree::new(), Sizes::EMPTY, self.version, self.limits());
+        draft.replace(state)?;
+        let (tree, sizes) = (draft.tree, draft.sizes);
+        let commit = Commit::new(tree.id(), sizes, &[], Note::message("created"), self.now_ms);
+        let committed = (commit.tree, tree.clone());
+        let commit = (self.keep(commit, tree.clone(), Tree::new()), 0);
+        let (metadata, kind) = (Map::new(), "default".to_owned());
+        Ok(Beginning { tree, base: None, sizes, commit, committed, metadata, kind, keys_base: None })
+    }
+
+    /// A fork of a universe with changes that are not committed commits them first: every fork has a commit in
+    /// common with what it was forked from.
+    fn begin_from(&mut self, parent: UniverseId, wish: &Creation) -> Result<Beginning, UniverseError> {
+        let mut source = self.universe(parent)?;
+        let (mut tree, mut sizes) = (self.tree(&source)?, source.head.sizes);
+        let mut base = self.base(parent);
+        let (commit, committed);
+        match &wish.at {
+            Some(at) => {
+                let found = self.find_commit(at)?;
+                tree = self.commit_tree(&found, &tree)?;
+                (sizes, base) = (found.1.sizes, Some(tree.clone()));
+                (commit, committed) = ((found.0, found.1.generation), (found.1.tree, tree.clone()));
+            }
+            None => {
+                if tree.id() != source.head.committed {
+                    (source, _) = self.commit(&source, &[], Note::message("fork point"))?;
+                }
+                commit = (source.head.commit, source.head.generation);
+                committed = (source.head.committed, tree.clone());
+            }
+        }
+        if !wish.state.is_empty() {
+            let mut draft = Draft::new(tree, sizes, self.version, self.limits());
+            draft.merge(&wish.state)?;
+            (tree, sizes) = (draft.tree, draft.sizes);
+        }
+        let metadata = if wish.inherit_metadata { source.head.metadata.clone() } else { Map::new() };
+        let (kind, keys_base) = (source.head.kind.clone(), source.head.keys_base);
+        Ok(Beginning { tree, base, sizes, commit, committed, metadata, kind, keys_base })
+    }
+
+    fn make(&mut self, from: &Beginning, wish: &Creation, number: usize) -> UniverseId {
+        let mut metadata = from.metadata.clone();
+        metadata.extend(wish.metadata.clone());
+        if wish.count > 1 || metadata.contains_key("batchId") {
+            metadata.insert("creationIndex".to_owned(), number.into());
+        }
+        let id = UniverseId::generate();
+        let head = Head {
+            id,
+            index: self.table.take_index(),
+            parent: wish.parent,
+            name: wish.name.clone(),
+            kind: wish.kind.clone().unwrap_or_else(|| from.kind.clone()),
+            metadata,
+            created_at: self.now_ms,
+            last_modified: self.now_ms,
+            root: from.committed.0,
+            sizes: from.sizes,
+            commit: from.commit.0,
+            generation: from.commit.1,
+            committed: from.committed.0,
+            snapshots: 0,
+            operations: 0,
+            keys_base: from.keys_base,
+        };
+        let resident = Resident { tree: Some(from.tree.clone()), committed: Some(from.committed.1.clone()) };
+        self.put(head, resident, from.base.clone());
+        id
+    }
+
+    /// Deletes a universe with all that were forked from it. Gives their ids.
+    pub(in super::super) fn delete(&mut self, id: UniverseId) -> Result<Vec<UniverseId>, UniverseError> {
+        self.universe(id)?;
+        let gone = self.table.with_descendants(id);
+        gone.iter().for_each(|id| self.remove(*id));
+        Ok(gone)
+    }
+
+    /// Deletes universes that were not changed for longer than they may lie, with their descendants; those of
+    /// which a descendant was changed since stay.
+    pub(in super::super) fn expire(&mut self) -> usize {
+        let ttl = self.options.ttl.as_ms();
+        let limit = self.now_ms.saturating_sub(ttl);
+        let old = |universe: &Universe| universe.head.last_modified < limit;
+        let candidates: Vec<_> =
+            self.table.from(0).filter(|universe| old(universe)).map(|universe| universe.head.id).collect();
+        let mut gone = 0;
+        for id in candidates {
+            let all = self.table.with_descendants(id);
+            let stays = |id: &UniverseId| self.table.get(*id).is_none_or(|universe| !old(universe));
+            if self.table.get(id).is_some() && !all.iter().any(stays) {
+                gone += all.len();
+                all.iter().for_each(|id| self.remove(*id));
+            }
+        }
+        gone
+    }
+}

@@ -99,7 +99,9 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     actix_rt::spawn(methods::measure(desk));
     let starlings = Starlings::start(&config.connections, &shared);
     let options = Arc::new(config.gateway.clone());
-    let around = Surroundings { shared, starlings, store, options, metrics: config.telemetry.metrics };
+    let (metrics, limit) =
+        (config.telemetry.metrics, universes.as_ref().map(|_| config.universes.universes_max));
+    let around = Surroundings::new(shared, starlings, store, options, metrics, limit);
     let port = AtlasPort::open(&around.store, &config.atlas)?;
     if let Some(port) = &port {
         info!(address = %port.address(), tls = config.atlas.tls.enabled(), "the store has a port");

@@ -2,22 +2,31 @@
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::Data;
-use actix_web::{HttpResponse, Responder};
+use actix_web::{HttpRequest, HttpResponse, Responder};
 use serde_json::json;
 
+use super::api::request_id;
 use super::serve::Surroundings;
+use super::{process, status};
 use crate::starling::DrainPhase;
 use crate::store::Health;
 
-/// `GET /health`: the process works.
-pub(super) async fn health(around: Data<Surroundings>) -> impl Responder {
+/// `GET /health`: the process works. One object for everybody who asks for health, under the names that each knows.
+pub(super) async fn health(around: Data<Surroundings>, request: HttpRequest) -> impl Responder {
     let shared = &around.shared;
     let (view, health) = (around.store.view(), around.store.health());
     let writable = health == Health::Writable;
-    let status = if writable { "ok" } else { "degraded" };
+    let (status, healthy) = if writable { ("ok", "healthy") } else { ("degraded", "degraded") };
+    let (requests, seconds) = shared.metrics.answered();
+    let latency_ms = (requests > 0).then(|| seconds * 1_000.0 / requests as f64);
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({
-        "status": status,
-        "timestamp": shared.clock.now_ms(),
+        "status": healthy,
+        "timestamp": iso_time(shared.clock.now_ms()),
+        "memory": process::memory(),
+        "heliosStatus": status::helios(&around, &request).await,
+        "requestId": request_id(),
+        "database": if writable { "connected" } else { "read-only" },
+        "api_latency_ms": latency_ms,
         "version": env!("CARGO_PKG_VERSION"),
         "uptime": shared.metrics.uptime().as_secs_f64(),
         "components": {
@@ -45,4 +54,10 @@ pub(super) async fn metrics(around: Data<Surroundings>) -> impl Responder {
         .insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
         .insert_header((CACHE_CONTROL, "no-store"))
         .body(around.shared.metrics.render())
+}
+
+/// A time as RFC 3339 has it.
+pub(super) fn iso_time(ms: u64) -> String {
+    let time = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map(|time| time.to_string()).unwrap_or_default()
 }

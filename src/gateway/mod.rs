@@ -1,12 +1,17 @@
 //! HTTP: the routes, the pages, and the door through which sockets leave HTTP. And the TCP port of the store.
 
+mod api;
 mod atlas;
+mod caller;
+mod compress;
 mod cors;
 mod health;
 mod observe;
 mod options;
 mod pages;
+mod process;
 mod serve;
+mod status;
 mod tls;
 mod token;
 mod upgrade;

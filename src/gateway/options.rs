@@ -25,6 +25,10 @@ pub struct GatewayOptions {
     pub playground: bool,
     /// Origin whose pages may read HTTP answers: "*" for all, or one such as `https://example.com`.
     pub cors_origin: String,
+    /// Requests below /api that one address may send within api_window; 0 is no limit.
+    pub api_requests_max: u64,
+    /// The window of api_requests_max.
+    pub api_window: Span,
     /// Encryption.
     pub tls: TlsOptions,
     /// On SIGTERM: the longest time to finish requests.
@@ -65,6 +69,8 @@ impl Default for GatewayOptions {
             http_connections_max: 512,
             playground: false,
             cors_origin: "*".into(),
+            api_requests_max: 1_000,
+            api_window: Span::secs(900),
             tls: TlsOptions::default(),
             drain_timeout: Span::secs(10),
             drain_window: Span::secs(5),

@@ -18,9 +18,10 @@ use actix_web::{App, Error, HttpRequest, HttpResponse, Route, guard};
 use serde_json::json;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::api::{self, ApiRate};
 use super::options::GatewayOptions;
 use super::tls::{self, TlsError};
-use super::{health, observe, pages, upgrade};
+use super::{compress, health, observe, pages, upgrade};
 use crate::starling::{Shared, Starlings};
 use crate::store::Store;
 
@@ -37,6 +38,10 @@ pub struct Surroundings {
     pub options: Arc<GatewayOptions>,
     /// Whether `/metrics` is served.
     pub metrics: bool,
+    /// How many universes there may be; without any, there is no `/api`.
+    pub universes_max: Option<usize>,
+    /// Who has asked below `/api` how often.
+    pub(super) api_rate: ApiRate,
 }
 
 /// Why the server could not listen.
@@ -74,9 +79,23 @@ pub struct Listening {
 const ROUTES: [&str; 6] = ["/health", "/ready", "/metrics", "/helios.js", "/helios-core.js", "/live"];
 
 impl Surroundings {
+    /// What routes and door work with.
+    pub fn new(
+        shared: Arc<Shared>,
+        starlings: Starlings,
+        store: Store,
+        options: Arc<GatewayOptions>,
+        metrics: bool,
+        universes_max: Option<usize>,
+    ) -> Self {
+        let api_rate = ApiRate::default();
+        Self { shared, starlings, store, options, metrics, universes_max, api_rate }
+    }
+
     /// Whether HTTP answers this path. `/` is both a page and a door.
     pub(super) fn is_route(&self, path: &str) -> bool {
-        ROUTES.contains(&path) || path.starts_with("/playground/")
+        let folder = path.starts_with("/playground/") || path.starts_with("/api/");
+        ROUTES.contains(&path) || folder
     }
 }
 
@@ -151,6 +170,7 @@ fn app(
         .app_data(Data::new(around.clone()))
         .configure(|config| routes(config, around))
         .default_service(web::to(async |request: HttpRequest| not_found(&request)))
+        .wrap(from_fn(compress::compress))
         .wrap(from_fn(observe::observe))
 }
 
@@ -166,6 +186,9 @@ fn routes(config: &mut ServiceConfig, around: &Surroundings) {
         .service(at("/ready", web::to(health::ready)))
         .service(at("/helios.js", web::to(pages::client)))
         .service(at("/helios-core.js", web::to(pages::client_core)));
+    if around.universes_max.is_some() {
+        config.configure(api::routes);
+    }
     if around.metrics {
         config.service(at("/metrics", web::to(health::metrics)));
     }

@@ -9,6 +9,12 @@ use super::metrics::{counter, gauge, histogram};
 pub struct UniverseMetrics {
     /// Universes now.
     pub count: IntGauge,
+    /// The most universes that there were at a time since the start.
+    pub peak: IntGauge,
+    /// Time of requests that created universes, with the flush.
+    pub creation_duration: Histogram,
+    /// Operations of batches.
+    pub batch_operations: IntCounter,
     /// Universes that were created since the start.
     pub created: IntCounter,
     /// Universes that were deleted since the start.
@@ -42,6 +48,13 @@ impl UniverseMetrics {
         let cache = "helios_universe_object_cache";
         Self {
             count: gauge(of, "helios_universes", "Universes"),
+            peak: gauge(of, "helios_universes_peak", "The most universes at a time"),
+            creation_duration: histogram(
+                of,
+                "helios_universe_creation_seconds",
+                "Time of requests that create universes",
+            ),
+            batch_operations: counter(of, "helios_universe_batch_operations_total", "Operations of batches"),
             created: counter(of, "helios_universes_created_total", "Universes created"),
             deleted: counter(of, "helios_universes_deleted_total", "Universes deleted"),
             operations: counter(of, "helios_universe_operations_total", "Operations on universes"),

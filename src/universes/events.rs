@@ -28,8 +28,11 @@ impl Events {
         }
     }
 
-    pub(super) fn created(&self, count: usize) {
-        self.metrics.universes.created.inc_by(count as u64);
+    pub(super) fn created(&self, count: usize, took: Duration, now: usize) {
+        let universes = &self.metrics.universes;
+        universes.created.inc_by(count as u64);
+        universes.creation_duration.observe(took.as_secs_f64());
+        universes.peak.set(universes.peak.get().max(now as i64));
     }
 
     pub(super) fn deleted(&self, count: usize) {

@@ -23,6 +23,7 @@ mod events;
 mod gc;
 mod journal;
 mod materialize;
+pub mod measure;
 mod merge;
 mod operations;
 mod options;
@@ -38,7 +39,6 @@ mod text;
 mod universe;
 mod writer;
 
-use std::fmt;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -74,6 +74,7 @@ use crate::universe::ContentId;
 #[derive(Clone, Debug)]
 pub struct Universes(Arc<Handle>);
 
+#[derive(Debug)]
 struct Handle {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -129,8 +130,9 @@ impl Universes {
     /// # Errors
     /// If there would be too many, the parent is unknown, or it cannot be written.
     pub async fn create(&self, wish: Creation) -> Result<Vec<UniverseId>, UniverseError> {
+        let began = Instant::now();
         let made = self.run(move |engine| engine.create(wish)).await?;
-        self.shared().events.created(made.len());
+        self.shared().events.created(made.len(), began.elapsed(), self.count());
         Ok(made)
     }
 
@@ -260,8 +262,7 @@ impl Universes {
         let (ended, end) = oneshot::channel();
         thread::spawn(move || {
             // How it ended, its guard has told.
-            let _ = thread.join();
-            let _ = ended.send(());
+            let _ = (thread.join(), ended.send(()));
         });
         let _ = end.await;
     }
@@ -275,12 +276,6 @@ impl Drop for Handle {
         {
             let _ = thread.join();
         }
-    }
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("shared", &self.shared).finish_non_exhaustive()
     }
 }
 

@@ -62,6 +62,11 @@ impl Queue {
         Ok(())
     }
 
+    /// How many orders wait.
+    pub(super) fn len(&self) -> usize {
+        self.orders.lock().orders.len()
+    }
+
     /// The next order; none if none comes for so long.
     pub(super) fn take(&self, patience: Duration) -> Option<Order> {
         let mut waiting = self.orders.lock();

@@ -44,6 +44,18 @@ pub struct UniverseStats {
     pub failures: u64,
     /// Mean time until operations were written, in seconds; `None` before the first one.
     pub mean_seconds: Option<f64>,
+    /// The most that there were at a time since the start.
+    pub peak: u64,
+    /// Operations of batches.
+    pub batch_operations: u64,
+    /// Mean time of requests that created universes, in seconds; `None` before the first one.
+    pub mean_creation_seconds: Option<f64>,
+    /// Operations that wait.
+    pub waiting: usize,
+    /// Memory that all states together take beyond what they share, roughly.
+    pub own_bytes: u64,
+    /// Commits of all universes that were asked for.
+    pub snapshots: u64,
     /// Bytes of new objects that are not in the object store yet.
     pub overlay_bytes: usize,
     /// The object store and its cache.
@@ -202,12 +214,24 @@ impl Universes {
         self.shared().store.now_ms()
     }
 
+    /// Operations were asked for in a batch.
+    pub fn count_batch(&self, operations: usize) {
+        self.shared().store.metrics().universes.batch_operations.inc_by(operations as u64);
+    }
+
+    /// How long the server has been up.
+    pub fn uptime(&self) -> std::time::Duration {
+        self.shared().store.metrics().uptime()
+    }
+
     /// What all of them together have done and hold.
     pub fn stats(&self) -> UniverseStats {
         let shared = self.shared();
         let metrics = &shared.store.metrics().universes;
-        let took = &metrics.operation_duration;
-        let (sum, count) = (took.get_sample_sum(), took.get_sample_count());
+        let mean = |took: &prometheus::Histogram| {
+            let count = took.get_sample_count();
+            (count > 0).then(|| took.get_sample_sum() / count as f64)
+        };
         UniverseStats {
             universes: self.count(),
             universes_max: shared.options.universes_max,
@@ -215,7 +239,13 @@ impl Universes {
             deleted: metrics.deleted.get(),
             operations: metrics.operations.get(),
             failures: metrics.failures.get(),
-            mean_seconds: (count > 0).then(|| sum / count as f64),
+            mean_seconds: mean(&metrics.operation_duration),
+            peak: metrics.peak.get() as u64,
+            batch_operations: metrics.batch_operations.get(),
+            mean_creation_seconds: mean(&metrics.creation_duration),
+            waiting: shared.queue.len(),
+            own_bytes: shared.published().from(0).map(|universe| universe.own_bytes()).sum(),
+            snapshots: shared.published().from(0).map(|universe| universe.head.snapshots).sum(),
             overlay_bytes: shared.archive.overlay.read().bytes,
             objects: shared.archive.objects.stats(),
         }

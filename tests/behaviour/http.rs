@@ -44,7 +44,11 @@ async fn health_and_readiness_are_told() {
     let (status, headers, body) = get(&server, "/health").await;
     let health: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, headers["cache-control"].as_str()), (200, "no-store"));
-    assert_eq!(health["status"], "ok");
+    assert_eq!(
+        (&health["status"], &health["heliosStatus"]["status"]),
+        (&"healthy".into(), &"running".into())
+    );
+    assert!(health["memory"]["rss"].as_u64() > Some(1_000_000), "{body}");
     assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(health["components"]["sockets"]["connections"], 1);
     assert_eq!(get(&server, "/ready").await.2, r#"{"status":"ready"}"#);

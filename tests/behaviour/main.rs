@@ -1,5 +1,6 @@
 //! What the server does, asked the way a peer would: over real sockets, HTTP and the command line.
 
+mod api;
 mod atlas_lines;
 mod atlas_port;
 mod callbacks;

@@ -225,6 +225,8 @@ async fn every_metric_of_universes_moves() {
     for (name, least) in [
         ("helios_universes", 1.0),
         ("helios_universes_created_total", 2.0),
+        ("helios_universes_peak", 2.0),
+        ("helios_universe_creation_seconds_count", 1.0),
         ("helios_universes_deleted_total", 1.0),
         ("helios_universe_operations_total", 42.0),
         ("helios_universe_operation_seconds_count", 1.0),
@@ -233,7 +235,7 @@ async fn every_metric_of_universes_moves() {
     ] {
         assert!(page.get(name).is_some_and(|value| *value >= least), "{name}: {:?}", page.get(name));
     }
-    for name in ["failures_total", "checkpoint_failures_total", "overlay_bytes"] {
+    for name in ["failures_total", "checkpoint_failures_total", "overlay_bytes", "batch_operations_total"] {
         assert!(page.contains_key(&format!("helios_universe_{name}")), "{name}");
     }
 }

@@ -86,6 +86,8 @@ fn numbers(desk: &TopicDesk, shared: &Shared, second: &Second) -> Value {
         "timestamp": shared.clock.now_ms(),
         "totalRequests": all.requests,
         "activeConnections": metrics.connections.get(),
+        "universesCreated": metrics.universes.created.get(),
+        "totalOperations": metrics.universes.operations.get(),
         "averageResponseTime": all.average_ms(),
         "systemHealth": health(shared, second),
         "uptime": metrics.uptime().as_secs_f64(),

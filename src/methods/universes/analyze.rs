@@ -1,6 +1,8 @@
 //! `universe:analyze` and `universe:stats`: what can be said about universes. Every number is measured; what is not
 //! known is null.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -140,7 +142,8 @@ fn relationships(universes: &Universes, universe: &Universe) -> Json {
 
 pub(super) async fn stats(_: Context, desk: UniverseDesk, _: Option<Nothing>) -> Result<Json, MethodError> {
     let universes = desk.universes.clone();
-    let stats = waiting(move || Ok(universes.stats())).await?;
+    let (stats, distribution) = waiting(move || Ok((universes.stats(), distribution(&universes)))).await?;
+    let uptime = desk.universes.uptime();
     let (cache, objects) = (stats.objects.cache, stats.objects);
     let lookups = cache.hits + cache.misses;
     Ok(json!({
@@ -151,6 +154,14 @@ pub(super) async fn stats(_: Context, desk: UniverseDesk, _: Option<Nothing>) ->
         "operations": stats.operations,
         "failures": stats.failures,
         "meanOperationMs": stats.mean_seconds.map(|seconds| seconds * 1_000.0),
+        "operationsPerSecond": stats.operations as f64 / uptime.as_secs_f64().max(1.0),
+        "peak": stats.peak.max(stats.universes as u64),
+        "batchOperations": stats.batch_operations,
+        "meanCreationMs": stats.mean_creation_seconds.map(|seconds| seconds * 1_000.0),
+        "waiting": stats.waiting,
+        "bytesPerUniverse": (stats.universes > 0).then(|| stats.own_bytes / stats.universes as u64),
+        "commits": stats.snapshots,
+        "distribution": distribution,
         "overlayBytes": stats.overlay_bytes,
         "objects": {
             "count": objects.objects,
@@ -167,4 +178,31 @@ pub(super) async fn stats(_: Context, desk: UniverseDesk, _: Option<Nothing>) ->
             "hitRate": (lookups > 0).then(|| cache.hits as f64 / lookups as f64),
         },
     }))
+}
+
+/// How universes are spread by type, age, size and the number of their values.
+fn distribution(universes: &Universes) -> Json {
+    let mut by: [BTreeMap<String, u64>; 4] = Default::default();
+    let now_ms = universes.now_ms();
+    for universe in universes.list(0, usize::MAX) {
+        let head = &universe.head;
+        let age = match now_ms.saturating_sub(head.created_at) / 60_000 {
+            0 => "minute",
+            1..60 => "hour",
+            60..1_440 => "day",
+            _ => "older",
+        };
+        let size = match head.sizes.bytes() {
+            0..1_024 => "under1KiB",
+            1_024..1_048_576 => "under1MiB",
+            _ => "larger",
+        };
+        for (by, word) in
+            by.iter_mut().zip([head.kind.as_str(), age, size, complexity(head.sizes.entries as usize)])
+        {
+            *by.entry(word.to_owned()).or_default() += 1;
+        }
+    }
+    let [by_type, by_age, by_size, by_complexity] = by;
+    json!({ "byType": by_type, "byAge": by_age, "bySize": by_size, "byComplexity": by_complexity })
 }

@@ -38,6 +38,7 @@ pub(super) async fn batch(ctx: Context, desk: UniverseDesk, params: Batch) -> Re
             }
         });
     }
+    desk.universes.count_batch(count);
     Ok(json!({
         "batchId": uuid::Uuid::new_v4(),
         "operations": count,

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod batch;
+mod benchmark;
 mod create;
 mod history;
 mod merge;
@@ -33,6 +34,7 @@ pub(super) struct UniverseDesk {
     universes: Universes,
     topics: TopicDesk,
     counts: Arc<Mutex<HashMap<UniverseId, Counts>>>,
+    benchmarks: benchmark::Benchmarks,
 }
 
 /// How often each operation was done with a universe since the start.
@@ -90,7 +92,12 @@ impl Namespace<'_> {
 }
 
 pub(super) fn add(to: &mut RegistryBuilder, universes: &Universes, topics: &TopicDesk) {
-    let desk = UniverseDesk { universes: universes.clone(), topics: topics.clone(), counts: Arc::default() };
+    let desk = UniverseDesk {
+        universes: universes.clone(),
+        topics: topics.clone(),
+        counts: Arc::default(),
+        benchmarks: benchmark::Benchmarks::default(),
+    };
     let mut on = Namespace { to, desk: &desk };
     on.method("universe:create", WRITE, "Makes universes that begin with a state.", create::create);
     on.method("universe:fork", WRITE, "Makes universes that begin with what another one has.", create::fork);
@@ -125,6 +132,7 @@ pub(super) fn add(to: &mut RegistryBuilder, universes: &Universes, topics: &Topi
     on.method("universe:merge", WRITE, "Merges the states of universes into one.", merge::merge);
     on.method("universe:analyze", READ, "What can be said about a universe.", analyze::analyze);
     on.method("universe:stats", READ, "What all universes have done and hold.", analyze::stats);
+    on.method("universe:benchmark", READ, "Measures what universes promise.", benchmark::benchmark);
     on.method(
         "universe:operate",
         WRITE,

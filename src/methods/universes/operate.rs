@@ -25,7 +25,6 @@ const PATHS_MAX: usize = 10_000;
 #[serde(deny_unknown_fields)]
 pub(super) struct Operate {
     /// The universe.
-    #[serde(alias = "universeId")]
     universe: String,
     /// snapshot, clone, update, branch, merge, analyze, commit, restore, diff or materialize.
     operation: String,

@@ -163,6 +163,61 @@ test('the live page shows topics, rates, members and messages', options, async (
   await live.close();
 });
 
+test('universes are forked, edited, compared and merged on their page', options, async () => {
+  const trees = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  trees.on('pageerror', (error) => problems.push(error.message));
+  trees.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+  await trees.goto(`${server.http}/universes`);
+  const other = new Starling(server.url);
+  await other.connect();
+  const edit = async (state) => {
+    await trees.fill('#json', JSON.stringify(state));
+    await trees.click('#save');
+    await trees.waitForFunction(() => document.getElementById('done').textContent === 'Saved.');
+  };
+  const chosen = () => trees.getAttribute('[role=treeitem][aria-selected=true]', 'data-id');
+  await trees.click('#create');
+  await trees.waitForFunction(() => document.getElementById('json').value.includes('hello'));
+  const base = await chosen();
+  await edit({ hello: 'world', score: 1, list: [1] });
+  await trees.click('#fork');
+  await trees.waitForFunction((base) => document.querySelector('[aria-selected=true]')?.dataset.id !== base, base);
+  const fork = await chosen();
+  assert.equal(await trees.getAttribute(`[data-id="${fork}"]`, 'aria-level'), '2');
+  await edit({ hello: 'fork', score: 2, list: [1] });
+  await trees.waitForFunction(() => document.getElementById('differences').textContent === '2 differences');
+  await other.request('universe:update', { universe: base, updates: { score: 7, more: true } });
+  await trees.waitForFunction(() => document.getElementById('differences').textContent === '3 differences');
+  await trees.focus(`[data-id="${base}"]`);
+  await trees.keyboard.press('Enter');
+  await trees.waitForFunction(() => document.getElementById('json').value.includes('"score": 7'));
+  await trees.selectOption('#other', fork);
+  await trees.waitForFunction(() => document.querySelectorAll('#diff tbody tr').length === 3);
+  await trees.click('#merge');
+  await trees.waitForSelector('#conflicts fieldset');
+  assert.equal(await trees.textContent('#conflicts legend'), '/score');
+  await trees.screenshot({ path: join(artifacts, 'universes.png') });
+  await trees.check('#conflicts input[value=theirs]');
+  await trees.click('#resolve');
+  await trees.waitForFunction(() => document.getElementById('json').value.includes('"fork"'));
+  const { state } = await other.request('universe:get', { universe: base });
+  assert.deepEqual(state, { hello: 'fork', score: 2, list: [1], more: true });
+  await trees.click('#history button');
+  await trees.waitForFunction(() => document.getElementById('done').textContent === 'Restored.');
+  await trees.fill('#json', 'not json');
+  await trees.click('#save');
+  await trees.waitForSelector('#problem:not([hidden])');
+  await trees.emulateMedia({ colorScheme: 'dark' });
+  await trees.screenshot({ path: join(artifacts, 'universes-dark.png') });
+  await other.request('universe:delete', { universe: base });
+  await trees.waitForFunction(() => document.getElementById('chosen-title').textContent === 'No universe chosen');
+  await trees.setViewportSize({ width: 390, height: 844 });
+  const wide = await trees.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+  assert.ok(!wide, 'nothing sticks out on a phone');
+  other.disconnect();
+  await trees.close();
+});
+
 test('nothing went wrong and nothing came from elsewhere', options, () => {
   assert.deepEqual(problems, []);
 });

@@ -30,6 +30,7 @@ mod serve;
 mod signals;
 mod token;
 mod topics;
+mod universe;
 mod version;
 
 use std::process::ExitCode;
@@ -62,6 +63,7 @@ enum Command {
     Call(call::CallArgs),
     Sub(topics::SubArgs),
     Pub(topics::PubArgs),
+    Universe(universe::UniverseArgs),
     Version(version::VersionArgs),
     Completions(completions::CompletionsArgs),
 }
@@ -82,6 +84,7 @@ pub fn main() -> ExitCode {
         Some(Command::Call(args)) => call::run(&args),
         Some(Command::Sub(args)) => topics::run_sub(args),
         Some(Command::Pub(args)) => topics::run_pub(&args),
+        Some(Command::Universe(args)) => universe::run(args),
         Some(Command::Version(args)) => version::run(&args),
         Some(Command::Completions(args)) => completions::run(&args),
     };

@@ -32,6 +32,11 @@ pub(super) async fn live(request: HttpRequest) -> HttpResponse {
     file(&request, Playground::get("live.html"), "text/html; charset=utf-8")
 }
 
+/// `GET /universes`: the tree of universes, and what can be done with them.
+pub(super) async fn universes(request: HttpRequest) -> HttpResponse {
+    file(&request, Playground::get("universes.html"), "text/html; charset=utf-8")
+}
+
 /// `GET /playground/{name}`: what the playground is made of.
 pub(super) async fn playground_file(request: HttpRequest) -> HttpResponse {
     let name = request.match_info().query("name");

@@ -76,7 +76,8 @@ pub struct Listening {
 }
 
 /// Paths that HTTP answers. A WebSocket may ask for any other.
-const ROUTES: [&str; 6] = ["/health", "/ready", "/metrics", "/helios.js", "/helios-core.js", "/live"];
+const ROUTES: [&str; 7] =
+    ["/health", "/ready", "/metrics", "/helios.js", "/helios-core.js", "/live", "/universes"];
 
 impl Surroundings {
     /// What routes and door work with.
@@ -196,6 +197,7 @@ fn routes(config: &mut ServiceConfig, around: &Surroundings) {
         config
             .service(at("/", web::to(pages::playground)))
             .service(at("/live", web::to(pages::live)))
+            .service(at("/universes", web::to(pages::universes)))
             .service(at("/playground/{name}", web::to(pages::playground_file)));
     }
 }

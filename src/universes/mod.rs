@@ -33,6 +33,7 @@ mod reads;
 mod seal;
 mod shared;
 mod state;
+mod stats;
 mod strategy;
 mod table;
 mod text;
@@ -56,7 +57,8 @@ pub use materialize::{Materialized, Selection};
 pub use operations::{Committed, Creation, FileChange, Insight, MergeWish, Merged, Updated};
 pub use options::UniverseOptions;
 pub use path::PathError;
-pub use reads::{FileEntry, Shape, UniverseStats};
+pub use reads::{FileEntry, Shape};
+pub use stats::UniverseStats;
 pub use strategy::{Conflict, MergeSide, Resolution, Strategy};
 pub use universe::{Head, Universe, UniverseId};
 

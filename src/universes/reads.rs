@@ -15,7 +15,7 @@ use super::error::UniverseError;
 use super::path::{FILE, JSON, check_pointer, file_key, shown};
 use super::state::json_at;
 use super::universe::{Universe, UniverseId};
-use crate::store::{Entry, ObjectsStats};
+use crate::store::Entry;
 use crate::universe::{ContentId, Tree};
 
 /// A file of a universe.
@@ -25,41 +25,6 @@ pub struct FileEntry {
     pub path: String,
     /// How long it is.
     pub bytes: u64,
-}
-
-/// What all universes together have done and hold.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct UniverseStats {
-    /// Universes now.
-    pub universes: usize,
-    /// How many there may be.
-    pub universes_max: usize,
-    /// Universes that were created since the start.
-    pub created: u64,
-    /// Universes that were deleted since the start.
-    pub deleted: u64,
-    /// Operations that were written since the start.
-    pub operations: u64,
-    /// Operations that were not written.
-    pub failures: u64,
-    /// Mean time until operations were written, in seconds; `None` before the first one.
-    pub mean_seconds: Option<f64>,
-    /// The most that there were at a time since the start.
-    pub peak: u64,
-    /// Operations of batches.
-    pub batch_operations: u64,
-    /// Mean time of requests that created universes, in seconds; `None` before the first one.
-    pub mean_creation_seconds: Option<f64>,
-    /// Operations that wait.
-    pub waiting: usize,
-    /// Memory that all states together take beyond what they share, roughly.
-    pub own_bytes: u64,
-    /// Commits of all universes that were asked for.
-    pub snapshots: u64,
-    /// Bytes of new objects that are not in the object store yet.
-    pub overlay_bytes: usize,
-    /// The object store and its cache.
-    pub objects: ObjectsStats,
 }
 
 impl Universes {
@@ -97,22 +62,36 @@ impl Universes {
     /// # Errors
     /// If there is no such universe, or its state cannot be read.
     pub fn state(&self, id: UniverseId, pointer: &str) -> Result<Option<Json>, UniverseError> {
-        check_pointer(pointer, usize::MAX)?;
-        Ok(json_at(&self.tree(id)?, pointer))
+        self.state_at(id, None, pointer)
     }
 
-    /// The files of a universe in the order of their paths, at most `limit` that begin with `prefix`, behind a path.
+    /// The same of an earlier state, if a snapshot, commit, alias or tag is given.
+    ///
+    /// # Errors
+    /// If there is no such universe or commit, or its state cannot be read.
+    pub fn state_at(
+        &self,
+        id: UniverseId,
+        at: Option<&str>,
+        pointer: &str,
+    ) -> Result<Option<Json>, UniverseError> {
+        check_pointer(pointer, usize::MAX)?;
+        Ok(json_at(&self.tree_at(id, at)?, pointer))
+    }
+
+    /// The files of a universe, or of an earlier state, in the order of their paths: at most `limit` that begin with
+    /// `prefix`, behind a path.
     ///
     /// # Errors
     /// If there is no such universe, or its state cannot be read.
     pub fn files(
         &self,
         id: UniverseId,
-        prefix: &str,
-        after: &str,
+        at: Option<&str>,
+        [prefix, after]: [&str; 2],
         limit: usize,
     ) -> Result<Vec<FileEntry>, UniverseError> {
-        let (tree, prefix) = (self.tree(id)?, [FILE, prefix.as_bytes()].concat());
+        let (tree, prefix) = (self.tree_at(id, at)?, [FILE, prefix.as_bytes()].concat());
         let start = if after.is_empty() { prefix.clone() } else { [FILE, after.as_bytes(), b"\0"].concat() };
         let fitting =
             tree.range_from(start.as_slice().max(&prefix)).take_while(|(key, _)| key.starts_with(&prefix));
@@ -121,13 +100,18 @@ impl Universes {
         Ok(fitting.take(limit).map(entry).collect())
     }
 
-    /// What is in a file; `None` if there is no such file.
+    /// What is in a file, now or in an earlier state; `None` if there is no such file.
     ///
     /// # Errors
     /// If there is no such universe, the path is wrong, or its state cannot be read.
-    pub fn file(&self, id: UniverseId, path: &str) -> Result<Option<Vec<u8>>, UniverseError> {
+    pub fn file(
+        &self,
+        id: UniverseId,
+        at: Option<&str>,
+        path: &str,
+    ) -> Result<Option<Vec<u8>>, UniverseError> {
         let key = file_key(path, usize::MAX)?;
-        Ok(self.tree(id)?.get(&key).map(|entry| entry.value.as_bytes().to_vec()))
+        Ok(self.tree_at(id, at)?.get(&key).map(|entry| entry.value.as_bytes().to_vec()))
     }
 
     /// The id that the existing engine gives to the files of a universe.
@@ -181,6 +165,14 @@ impl Universes {
         table.tags().iter().map(|(name, id)| (name.clone(), *id)).collect()
     }
 
+    fn tree_at(&self, id: UniverseId, at: Option<&str>) -> Result<Tree<Entry>, UniverseError> {
+        let tree = self.tree(id)?;
+        match at {
+            None => Ok(tree),
+            Some(at) => Ok(self.shared().archive.load(self.commit_called(at)?.1.tree, &tree)?.0),
+        }
+    }
+
     /// The state of a universe, read from the disk if it is not in memory.
     pub(super) fn tree(&self, id: UniverseId) -> Result<Tree<Entry>, UniverseError> {
         let (shared, universe) = (self.shared(), self.get(id)?);
@@ -212,43 +204,6 @@ impl Universes {
     /// The time that they go by, in milliseconds since the Unix epoch.
     pub fn now_ms(&self) -> u64 {
         self.shared().store.now_ms()
-    }
-
-    /// Operations were asked for in a batch.
-    pub fn count_batch(&self, operations: usize) {
-        self.shared().store.metrics().universes.batch_operations.inc_by(operations as u64);
-    }
-
-    /// How long the server has been up.
-    pub fn uptime(&self) -> std::time::Duration {
-        self.shared().store.metrics().uptime()
-    }
-
-    /// What all of them together have done and hold.
-    pub fn stats(&self) -> UniverseStats {
-        let shared = self.shared();
-        let metrics = &shared.store.metrics().universes;
-        let mean = |took: &prometheus::Histogram| {
-            let count = took.get_sample_count();
-            (count > 0).then(|| took.get_sample_sum() / count as f64)
-        };
-        UniverseStats {
-            universes: self.count(),
-            universes_max: shared.options.universes_max,
-            created: metrics.created.get(),
-            deleted: metrics.deleted.get(),
-            operations: metrics.operations.get(),
-            failures: metrics.failures.get(),
-            mean_seconds: mean(&metrics.operation_duration),
-            peak: metrics.peak.get() as u64,
-            batch_operations: metrics.batch_operations.get(),
-            mean_creation_seconds: mean(&metrics.creation_duration),
-            waiting: shared.queue.len(),
-            own_bytes: shared.published().from(0).map(|universe| universe.own_bytes()).sum(),
-            snapshots: shared.published().from(0).map(|universe| universe.head.snapshots).sum(),
-            overlay_bytes: shared.archive.overlay.read().bytes,
-            objects: shared.archive.objects.stats(),
-        }
     }
 }
 

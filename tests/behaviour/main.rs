@@ -6,6 +6,7 @@ mod atlas_port;
 mod callbacks;
 mod cli;
 mod cli_store;
+mod cli_universe;
 mod conformance;
 mod connections;
 mod drain;

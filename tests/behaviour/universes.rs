@@ -315,3 +315,22 @@ async fn without_everyone_a_permission_is_needed() {
         assert_eq!((code.as_str(), &details["permission"]), ("PERMISSION_DENIED", &json!(permission)));
     }
 }
+
+#[tokio::test]
+async fn the_state_of_an_earlier_commit_is_read_without_restoring_it() {
+    let server = TestServer::start();
+    let mut peer = server.peer().await;
+    let id = create(&mut peer, json!({ "n": 1 })).await;
+    let write = |text: &str| json!({ "universe": id, "files": [{ "path": "a", "text": text }] });
+    ask(&mut peer, "universe:write", write("first")).await;
+    let kept = ask(&mut peer, "universe:commit", json!({ "universe": id })).await;
+    ask(&mut peer, "universe:write", write("second")).await;
+    ask(&mut peer, "universe:update", json!({ "universe": id, "updates": { "n": 2 } })).await;
+    let at = |at: &Value| json!({ "universe": id, "path": "a", "at": at });
+    assert_eq!(ask(&mut peer, "universe:read", at(&kept["commitId"])).await["text"], "first");
+    assert_eq!(ask(&mut peer, "universe:read", at(&Value::Null)).await["text"], "second");
+    let old = ask(&mut peer, "universe:get", json!({ "universe": id, "at": kept["snapshotId"] })).await;
+    assert_eq!(old["state"], json!({ "n": 1 }));
+    let files = ask(&mut peer, "universe:files", json!({ "universe": id, "at": kept["snapshotId"] })).await;
+    assert_eq!(files["files"], json!([{ "path": "a", "bytes": 5 }]));
+}

@@ -10,6 +10,7 @@ mod store_tools;
 mod store_watches;
 mod topic_soak;
 mod topic_storm;
+mod universe_crash;
 mod universes;
 mod wishes;
 

@@ -1,31 +1,45 @@
 //! The binary as users run it, and what it says of itself.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 pub(crate) struct Server {
     child: Child,
     pub(crate) url: String,
-    _directory: tempfile::TempDir,
+    directory: Option<tempfile::TempDir>,
 }
 
 impl Server {
     /// With a configuration file of this text.
     pub(crate) fn start(configuration: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("helios.toml");
+        let mut server = Self::start_in(directory.path(), configuration);
+        server.directory = Some(directory);
+        server
+    }
+
+    /// In a directory that stays.
+    pub(crate) fn start_in(directory: &Path, configuration: &str) -> Self {
+        let file = directory.join("helios.toml");
         std::fs::write(&file, configuration).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_helios"));
         command.env("HELIOS__KV__EVERYONE", "true");
         command
             .args(["serve", "--demo", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(directory.path().join("data"));
+            .arg(directory.join("data"));
         command.arg("--config").arg(&file);
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let url = lines.find_map(|line| line.split_once("WebSocket").map(|(_, it)| it.trim().to_owned()));
         std::thread::spawn(move || lines.for_each(drop));
-        Self { url: url.expect("it is ready"), child, _directory: directory }
+        Self { url: url.expect("it is ready"), child, directory: None }
+    }
+
+    /// Ends it as a loss of power ends a process.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Resident memory now, and the most that there ever was, in KiB.

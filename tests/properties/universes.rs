@@ -133,7 +133,7 @@ impl World {
     async fn write(&mut self, id: UniverseId) {
         let path = ["a.txt", "src/b.txt", "src/lib/c.txt", "d"][self.below(4)].to_owned();
         let content = (self.below(4) > 0).then(|| vec![self.below(256) as u8; self.below(400)]);
-        let change = FileChange { path: path.clone(), content: content.clone() };
+        let change = FileChange { path: path.clone(), content: content.clone(), append: false };
         self.universes.write_files(id, vec![change]).await.unwrap();
         let files = &mut self.models.get_mut(&id).unwrap().files;
         match content {
@@ -215,11 +215,15 @@ impl World {
         for (id, model) in &self.models {
             let state = self.universes.state(*id, "").unwrap().unwrap();
             assert_eq!(state, Value::Object(model.state.clone()), "the state of {id}");
-            let files = self.universes.files(*id, "", "", 100).unwrap();
+            let files = self.universes.files(*id, None, ["", ""], 100).unwrap();
             let paths: Vec<_> = files.iter().map(|file| file.path.clone()).collect();
             assert_eq!(paths, model.files.keys().cloned().collect::<Vec<_>>(), "the files of {id}");
             for (path, content) in &model.files {
-                assert_eq!(self.universes.file(*id, path).unwrap().as_ref(), Some(content), "{path} of {id}");
+                assert_eq!(
+                    self.universes.file(*id, None, path).unwrap().as_ref(),
+                    Some(content),
+                    "{path} of {id}"
+                );
             }
             self.universes.verify(*id).unwrap();
             let head = &self.universes.get(*id).unwrap().head;

@@ -27,6 +27,8 @@ pub(super) struct Get {
     /// A JSON Pointer to the part of the state that is wanted; all of it if nothing is said.
     #[serde(default)]
     pointer: String,
+    /// A snapshot, commit, alias or tag whose state is wanted instead.
+    at: Option<String>,
     /// Whether the state is left out.
     #[serde(default, rename = "withoutState")]
     without_state: bool,
@@ -42,18 +44,23 @@ pub(super) async fn get(_: Context, desk: UniverseDesk, params: Get) -> Result<J
         "children": children,
     });
     if !params.without_state {
-        told["state"] = state(&desk, id, params.pointer).await?;
+        told["state"] = state(&desk, id, params.at, params.pointer).await?;
     }
     Ok(told)
 }
 
 /// What lies at a pointer; an error if nothing does.
-pub(super) async fn state(desk: &UniverseDesk, id: UniverseId, pointer: String) -> Result<Json, MethodError> {
-    let found = if desk.universes.is_resident(id) {
+async fn state(
+    desk: &UniverseDesk,
+    id: UniverseId,
+    at: Option<String>,
+    pointer: String,
+) -> Result<Json, MethodError> {
+    let found = if at.is_none() && desk.universes.is_resident(id) {
         desk.universes.state(id, &pointer).map_err(|error| errors::universe(&error))?
     } else {
         let (universes, pointer) = (desk.universes.clone(), pointer.clone());
-        waiting(move || universes.state(id, &pointer)).await?
+        waiting(move || universes.state_at(id, at.as_deref(), &pointer)).await?
     };
     found.ok_or_else(|| MethodError::invalid([format!("/pointer: nothing lies at \"{pointer}\"")]))
 }
@@ -137,6 +144,9 @@ struct WriteFile {
     text: Option<String>,
     /// What is in it, in base64.
     base64: Option<String>,
+    /// Whether it goes behind what is in the file already.
+    #[serde(default)]
+    append: bool,
     /// Whether it is taken away.
     #[serde(default)]
     delete: bool,
@@ -144,7 +154,7 @@ struct WriteFile {
 
 impl WriteFile {
     fn change(self, index: usize) -> Result<FileChange, MethodError> {
-        let Self { path, text, base64, delete } = self;
+        let Self { path, text, base64, append, delete } = self;
         let invalid = |text: String| MethodError::invalid([format!("/files/{index}{text}")]);
         let content = match (text, base64, delete) {
             (Some(text), None, false) => Some(text.into_bytes()),
@@ -155,7 +165,7 @@ impl WriteFile {
             (None, None, true) => None,
             _ => return Err(invalid(": has one of text, base64 and delete".to_owned())),
         };
-        Ok(FileChange { path, content })
+        Ok(FileChange { path, content, append })
     }
 }
 
@@ -181,6 +191,8 @@ pub(super) struct Files {
     /// The path behind which to go on.
     #[serde(default)]
     after: String,
+    /// A snapshot, commit, alias or tag whose files are wanted instead.
+    at: Option<String>,
     /// The most files to give, at most 1000.
     limit: Option<usize>,
 }
@@ -189,7 +201,8 @@ pub(super) async fn files(_: Context, desk: UniverseDesk, params: Files) -> Resu
     let id = id("universe", &params.universe)?;
     let limit = params.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
     let universes = desk.universes.clone();
-    let files = waiting(move || universes.files(id, &params.prefix, &params.after, limit)).await?;
+    let Files { prefix, after, at, .. } = params;
+    let files = waiting(move || universes.files(id, at.as_deref(), [&prefix, &after], limit)).await?;
     let next = files.last().filter(|_| files.len() == limit).map(|file| file.path.clone());
     Ok(json!({ "files": files, "after": next }))
 }
@@ -202,18 +215,33 @@ pub(super) struct Read {
     universe: String,
     /// The path of the file.
     path: String,
+    /// A snapshot, commit, alias or tag whose file is wanted instead.
+    at: Option<String>,
+    /// The byte to begin with.
+    #[serde(default)]
+    offset: usize,
 }
 
+/// Bytes of a file in one answer: in base64 they must fit into a message.
+const PIECE_BYTES: usize = 512 * 1024;
+
 pub(super) async fn read(_: Context, desk: UniverseDesk, params: Read) -> Result<Json, MethodError> {
-    let (universes, id, path) =
-        (desk.universes.clone(), id("universe", &params.universe)?, params.path.clone());
-    let found = waiting(move || universes.file(id, &path)).await?;
+    let (universes, id) = (desk.universes.clone(), id("universe", &params.universe)?);
+    let Read { path, at, offset, .. } = params;
+    let wanted = path.clone();
+    let found = waiting(move || universes.file(id, at.as_deref(), &wanted)).await?;
     let Some(bytes) = found else {
-        let text = format!("there is no file \"{}\"", params.path);
-        return Err(MethodError::of(ErrorCode::UniverseNotFound, text));
+        return Err(MethodError::of(ErrorCode::UniverseNotFound, format!("there is no file \"{path}\"")));
     };
-    Ok(match String::from_utf8(bytes) {
-        Ok(text) => json!({ "path": params.path, "text": text }),
-        Err(bytes) => json!({ "path": params.path, "base64": STANDARD.encode(bytes.as_bytes()) }),
-    })
+    let piece = &bytes[offset.min(bytes.len())..];
+    let piece = &piece[..piece.len().min(PIECE_BYTES)];
+    let end = offset + piece.len();
+    let mut told = json!({ "path": path, "bytes": bytes.len(), "next": (end < bytes.len()).then_some(end) });
+    match std::str::from_utf8(piece) {
+        Ok(text) if !text.chars().any(|it| it.is_control() && !matches!(it, '\n' | '\r' | '\t')) => {
+            told["text"] = text.into();
+        }
+        _ => told["base64"] = STANDARD.encode(piece).into(),
+    }
+    Ok(told)
 }

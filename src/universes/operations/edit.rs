@@ -30,6 +30,8 @@ pub struct FileChange {
     pub path: String,
     /// What is in it; `None` takes it away.
     pub content: Option<Vec<u8>>,
+    /// Whether it goes behind what is in the file already.
+    pub append: bool,
 }
 
 impl Engine {
@@ -72,7 +74,7 @@ impl Engine {
 
 impl Draft {
     fn write_file(&mut self, file: FileChange, limit: usize) -> Result<(), UniverseError> {
-        let FileChange { path, content } = file;
+        let FileChange { path, content, append } = file;
         let key = file_key(&path, limit)?;
         let Some(content) = content else {
             self.take(&key);
@@ -85,6 +87,11 @@ impl Draft {
         if self.any(&[&key, &b"/"[..]].concat()) {
             return wrong(format!("\"{path}\" is a directory"));
         }
+        let before = self.tree.get(&key).filter(|_| append);
+        let content = match before {
+            Some(entry) => [entry.value.as_bytes(), &content].concat(),
+            None => content,
+        };
         self.put(key, Value::bytes(content), 0)
     }
 }

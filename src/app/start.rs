@@ -77,10 +77,10 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
         methods::add_demo(&mut registry);
     }
     if config.kv.enabled {
-        methods::add_kv(&mut registry, &store, &config.kv, &desk);
+        methods::add_kv(&mut registry, (&store, universes.as_ref()), &config.kv, &desk);
     }
     if let Some(universes) = &universes {
-        methods::add_universes(&mut registry, universes, &desk);
+        methods::add_universes(&mut registry, universes, &config.kv, &desk);
     }
     additions.into_iter().for_each(|addition| addition(&mut registry));
     if hooks.proxy.is_none() && config.connections.proxy == ProxyMode::ById {

@@ -100,6 +100,7 @@ pub(super) fn universe(error: &UniverseError) -> MethodError {
             tracing::error!(%error, "the history of universes cannot be read or written");
             ErrorCode::StoreUnavailable.into()
         }
+        UniverseError::Panicked => ErrorCode::InternalError.into(),
         UniverseError::Closed => ErrorCode::ServerDraining.into(),
     }
 }

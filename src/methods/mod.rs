@@ -46,8 +46,13 @@ pub fn add_demo(to: &mut RegistryBuilder) {
 }
 
 /// Adds the namespace `kv`.
-pub fn add_kv(to: &mut RegistryBuilder, store: &Store, options: &KvOptions, topics: &TopicDesk) {
-    kv::add(to, store, options, topics);
+pub fn add_kv(
+    to: &mut RegistryBuilder,
+    places: (&Store, Option<&Universes>),
+    options: &KvOptions,
+    topics: &TopicDesk,
+) {
+    kv::add(to, places, options, topics);
 }
 
 /// Adds the namespace `starling`.
@@ -61,8 +66,8 @@ pub fn add_topics(to: &mut RegistryBuilder, topics: &TopicDesk) {
 }
 
 /// Adds the namespaces `universe` and `universes`.
-pub fn add_universes(to: &mut RegistryBuilder, all: &Universes, topics: &TopicDesk) {
-    universes::add(to, all, topics);
+pub fn add_universes(to: &mut RegistryBuilder, all: &Universes, kv: &KvOptions, topics: &TopicDesk) {
+    universes::add(to, all, kv, topics);
 }
 
 /// Adds the namespace `token`.

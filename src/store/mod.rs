@@ -28,6 +28,7 @@ mod position;
 mod queue;
 mod record;
 mod recovery;
+mod rehearsal;
 mod shared;
 mod snapshot;
 mod snapshots;

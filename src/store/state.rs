@@ -152,6 +152,21 @@ impl View {
         Self { state, now_ms }
     }
 
+    /// A version of other entries: what it says of itself is what is given. `bytes` are those of keys and values.
+    pub fn of(entries: Tree<Entry>, bytes: usize, revision: u64, now_ms: u64) -> Self {
+        let state = State { entries, deadlines: Tree::new(), revision, at: now_ms, bytes };
+        Self { state, now_ms }
+    }
+
+    /// The keys that begin with `prefix`, with what is over among them. Costs nothing and shares everything.
+    pub fn keys(&self, prefix: &[u8]) -> Tree<Entry> {
+        self.state.entries.subtree(prefix)
+    }
+
+    pub(super) fn into_state(self) -> State {
+        self.state
+    }
+
     /// The last commit in it.
     pub fn revision(&self) -> u64 {
         self.state.revision

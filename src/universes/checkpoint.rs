@@ -12,6 +12,7 @@ use super::error::UniverseError;
 use super::queue::Order;
 use super::shared::Shared;
 use super::table::Table;
+use super::universe::Head;
 use crate::universe::{ContentId, children_of};
 
 /// What is to be moved.
@@ -27,7 +28,8 @@ impl Checkpoint {
     /// those are found by looking.
     pub(super) fn of(shared: &Shared, table: &Table, number: u64) -> Self {
         let overlay = shared.archive.overlay.read();
-        let heads = table.from(0).flat_map(|universe| [universe.head.root, universe.head.commit]);
+        let of = |head: &Head| [Some(head.root), Some(head.commit), head.keys_base];
+        let heads = table.from(0).flat_map(|universe| of(&universe.head)).flatten();
         let commits = overlay.names.values().map(|(_, id)| *id);
         let mut roots: Vec<_> = heads.chain(commits).filter(|id| overlay.objects.contains_key(id)).collect();
         roots.sort_unstable();

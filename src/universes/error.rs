@@ -81,6 +81,9 @@ pub enum UniverseError {
     /// The history is not as it was written.
     #[error("the history is damaged: {0}")]
     Damaged(String),
+    /// The operation is a defect of ours. It has changed nothing.
+    #[error("the operation failed")]
+    Panicked,
     /// The server is about to stop.
     #[error("universes are closed")]
     Closed,

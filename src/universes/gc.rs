@@ -40,6 +40,8 @@ impl Writer {
     pub(super) fn sweep(&mut self, retention: &Retention) -> Result<Swept, UniverseError> {
         self.checkpoint_now()?;
         let _moving = self.shared.archive.moving.lock();
+        // What was forked last may go with this.
+        *self.shared.main.lock() = None;
         let pinned = self.shared.archive.pinned.lock();
         let now_ms = self.shared.store.now_ms();
         let mut marks = Marks { objects: &self.shared.archive.objects, marked: HashSet::new() };
@@ -74,6 +76,7 @@ impl Marks<'_> {
         let young = now_ms.saturating_sub(retention.younger_than_ms);
         for universe in table.from(0) {
             self.tree(universe.head.root)?;
+            universe.head.keys_base.map_or(Ok(()), |id| self.tree(id))?;
             self.history(universe.head.commit, retention.commits.unwrap_or(usize::MAX), young)?;
         }
         table.tags().values().try_for_each(|id| self.history(*id, 1, u64::MAX))

@@ -22,6 +22,7 @@ mod error;
 mod events;
 mod gc;
 mod journal;
+mod main_keys;
 mod materialize;
 pub mod measure;
 mod merge;
@@ -82,9 +83,6 @@ struct Handle {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Trees may be deep, and so is what walks over them.
-const STACK_BYTES: usize = 8 << 20;
-
 impl Universes {
     /// Opens the universes of a store.
     ///
@@ -114,7 +112,7 @@ impl Universes {
             tended: Instant::now(),
         };
         shared.events.measure(&shared);
-        let thread = start(writer).map_err(OpenUniversesError::Thread)?;
+        let thread = writer::start(writer).map_err(OpenUniversesError::Thread)?;
         Ok(Self(Arc::new(Handle { shared, thread: Mutex::new(Some(thread)) })))
     }
 
@@ -236,6 +234,14 @@ impl Universes {
         &self,
         operation: impl FnOnce(&mut Engine) -> Result<T, UniverseError> + Send + 'static,
     ) -> Result<T, UniverseError> {
+        self.order(false, operation).await
+    }
+
+    async fn order<T: Send + 'static>(
+        &self,
+        alone: bool,
+        operation: impl FnOnce(&mut Engine) -> Result<T, UniverseError> + Send + 'static,
+    ) -> Result<T, UniverseError> {
         let (answer, answered) = oneshot::channel::<Result<T, UniverseError>>();
         let job = Box::new(move |engine: &mut Engine| {
             let result = operation(engine);
@@ -246,9 +252,12 @@ impl Universes {
             });
             Ran { failed, answer }
         });
-        let order = Order::Work { job, alone: false };
-        self.shared().queue.push(order, self.shared().options.queue_max)?;
-        answered.await.unwrap_or(Err(UniverseError::Closed))
+        self.shared().queue.push(Order::Work { job, alone }, self.options().queue_max)?;
+        answered.await.unwrap_or_else(|_| {
+            let closed = self.shared().ended.is_cancelled();
+            // An operation that panicks takes its answer along; it has changed nothing.
+            Err(if closed { UniverseError::Closed } else { UniverseError::Panicked })
+        })
     }
 
     /// Ends when they are closed, or the thread that changes them has died.
@@ -279,24 +288,4 @@ impl Drop for Handle {
             let _ = thread.join();
         }
     }
-}
-
-/// Runs the writer on a thread of its own. However it ends, nobody waits for it in vain.
-fn start(writer: Writer) -> std::io::Result<JoinHandle<()>> {
-    struct Guard(Arc<Shared>);
-    impl Drop for Guard {
-        fn drop(&mut self) {
-            if thread::panicking() {
-                tracing::error!("the thread of the universes has died");
-            }
-            self.0.queue.close();
-            self.0.ended.cancel();
-        }
-    }
-    let guard = Guard(Arc::clone(&writer.shared));
-    let work = move || {
-        let _guard = guard;
-        writer.run();
-    };
-    thread::Builder::new().name("universes".into()).stack_size(STACK_BYTES).spawn(work)
 }

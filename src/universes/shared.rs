@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use arc_swap::{ArcSwap, Guard};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::archive::Archive;
 use super::events::Events;
+use super::main_keys::MainBase;
 use super::options::UniverseOptions;
 use super::queue::Queue;
 use super::table::Table;
@@ -22,6 +24,8 @@ pub(super) struct Shared {
     pub(super) events: Events,
     /// Whether the thread has ended.
     pub(super) ended: CancellationToken,
+    /// The keys of the application as they were forked last.
+    pub(super) main: Mutex<Option<MainBase>>,
     published: ArcSwap<Table>,
 }
 
@@ -37,7 +41,8 @@ impl Shared {
     ) -> Self {
         let (queue, published) = (Queue::default(), ArcSwap::from_pointee(table));
         let ended = CancellationToken::new();
-        Self { store, archive, options, queue, events, ended, published }
+        let main = Mutex::new(None);
+        Self { store, archive, options, queue, events, ended, main, published }
     }
 
     /// The last version that is written down.
@@ -52,6 +57,11 @@ impl Shared {
     /// Lets go of the states that were not wanted for longest, if all together take too much. They are read again
     /// when they are wanted.
     pub(super) fn evict(&self, table: &Table) {
+        if let Some(mut main) = self.main.try_lock()
+            && main.as_ref().is_some_and(MainBase::is_old)
+        {
+            *main = None;
+        }
         let limit = self.options.resident_bytes_max.0 as u64;
         let weight = |universe: &super::universe::Universe| universe.weight.load(Ordering::Relaxed);
         let mut sum: u64 = table.from(0).map(|universe| weight(universe)).sum();

@@ -3,12 +3,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::checkpoint::{Checkpoint, Checkpointer, referred, waiting};
 use super::engine::Engine;
 use super::error::UniverseError;
 use super::journal;
+use super::path::shown;
 use super::queue::{Job, Order, Ran};
 use super::seal::Sealed;
 use super::shared::Shared;
@@ -136,12 +138,14 @@ impl Writer {
         if commands.is_empty() {
             return Ok(());
         }
+        let checked: Vec<_> = checks.iter().map(|check| check.key.clone()).collect();
         let commit = Commit { checks, commands, keep_going: false };
         let mut done = self.shared.store.run_all_blocking(vec![Work::Commit(commit)])?;
         match done.pop() {
             Some(Done::Commit(CommitOutcome::Done { .. })) => {}
             Some(Done::Commit(CommitOutcome::Conflict { check, version })) => {
-                return Err(UniverseError::Version { check, key: String::new(), version });
+                let key = checked.get(check).map(|key| shown(key)).unwrap_or_default();
+                return Err(UniverseError::Version { check, key, version });
             }
             Some(Done::Commit(CommitOutcome::Refused { refusal, .. }) | Done::One(Err(refusal))) => {
                 return Err(refusal.into());
@@ -240,4 +244,27 @@ impl Writer {
         self.waiting_since = None;
         self.forget(number)
     }
+}
+
+/// Trees may be deep, and so is what walks over them.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Runs the writer on a thread of its own. However it ends, nobody waits for it in vain.
+pub(super) fn start(writer: Writer) -> std::io::Result<thread::JoinHandle<()>> {
+    struct Guard(Arc<Shared>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            if thread::panicking() {
+                tracing::error!("the thread of the universes has died");
+            }
+            self.0.queue.close();
+            self.0.ended.cancel();
+        }
+    }
+    let guard = Guard(Arc::clone(&writer.shared));
+    let work = move || {
+        let _guard = guard;
+        writer.run();
+    };
+    thread::Builder::new().name("universes".into()).stack_size(STACK_BYTES).spawn(work)
 }

@@ -26,6 +26,7 @@ mod tls;
 mod topics;
 mod topics_durable;
 mod topics_presence;
+mod universe_keys;
 mod universes;
 
 mod wait;

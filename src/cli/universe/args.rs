@@ -19,7 +19,7 @@ pub(super) enum Command {
     },
     /// Makes universes that begin with what another one has, and prints their ids.
     Fork {
-        /// The universe.
+        /// The universe; main are the keys of the application.
         universe: String,
         /// What to begin with instead of its state.
         #[arg(long, value_name = "COMMIT")]
@@ -91,7 +91,7 @@ pub(super) enum Command {
     },
     /// Merges universes into one. Conflicts are printed, and the exit code is 1.
     Merge {
-        /// The universe that changes.
+        /// The universe that changes; main are the keys of the application.
         target: String,
         /// Those whose states it gets.
         #[arg(required = true)]

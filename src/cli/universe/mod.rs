@@ -61,7 +61,7 @@ async fn work(command: Command, peer: &mut Peer) -> anyhow::Result<ExitCode> {
         Command::Fork { universe, at, changes, name, count } => {
             let changes = object("the changes", changes.as_deref())?;
             let wish =
-                json!({ "universe": universe, "at": at, "changes": changes, "name": name, "count": count });
+                json!({ "from": universe, "at": at, "changes": changes, "name": name, "count": count });
             return made(peer, "universe:fork", wish).await;
         }
         Command::List => return list(peer).await,

@@ -6,11 +6,12 @@ use serde_json::{Value as Json, json};
 
 use super::super::errors;
 use super::super::topics::{Announcement, TopicDesk};
+use super::place::{Place, Places, WRITE};
 use super::stored;
 use super::values::Encoding;
 use super::write::{Delete, Increment, Set, written};
 use crate::dispatch::{Context, MethodError};
-use crate::store::{Check, Command, Commit, CommitOutcome, Condition, Store};
+use crate::store::{Check, Command, Commit, CommitOutcome, Condition};
 
 /// Parameters of `kv:commit`.
 #[derive(Deserialize, JsonSchema)]
@@ -21,6 +22,8 @@ pub(super) struct CommitParams {
     checks: Vec<CheckParams>,
     /// What to change, in order.
     operations: Vec<Operation>,
+    /// The universe whose keys they are; "main" or nothing are the keys themselves.
+    universe: Option<String>,
 }
 
 /// Something that must hold.
@@ -72,6 +75,22 @@ struct Emit {
 }
 
 impl Operation {
+    /// What does not belong into a commit of this place.
+    fn misplaced(&self, place: &Place) -> Option<&'static str> {
+        let named = match self {
+            Self::Set(set) => set.universe.is_some(),
+            Self::Delete(delete) => delete.universe.is_some(),
+            Self::Increment(increment) => increment.universe.is_some(),
+            Self::Expire(_) | Self::Emit(_) | Self::Publish(_) => false,
+        };
+        let tells = matches!(self, Self::Emit(_) | Self::Publish(_));
+        match place {
+            _ if named => Some("/universe: is said for the whole commit"),
+            Place::Universe(..) if tells => Some("/op: nobody hears of what happens in a universe"),
+            _ => None,
+        }
+    }
+
     /// The command that it becomes; an error names its place in the operation.
     async fn command(self, ctx: &Context, topics: &TopicDesk, now_ms: u64) -> Result<Command, Wrong> {
         Ok(match self {
@@ -101,13 +120,17 @@ enum Wrong {
 /// Whether it was done, and what each operation gave.
 pub(super) async fn commit(
     ctx: Context,
-    store: Store,
+    places: Places,
     topics: TopicDesk,
     params: CommitParams,
 ) -> Result<Json, MethodError> {
-    let now_ms = store.now_ms();
+    let place = places.get(&ctx, params.universe.as_deref(), WRITE)?;
+    let now_ms = place.now_ms();
     let mut commands = Vec::with_capacity(params.operations.len());
     for (index, operation) in params.operations.into_iter().enumerate() {
+        if let Some(text) = operation.misplaced(&place) {
+            return Err(MethodError::invalid([format!("/operations/{index}{text}")]));
+        }
         let wrong = |wrong: Wrong| match wrong {
             Wrong::Value(text) => MethodError::invalid([format!("/operations/{index}{text}")]),
             Wrong::Refused(error) => error,
@@ -120,7 +143,7 @@ pub(super) async fn commit(
     };
     let checks = params.checks.iter().map(check).collect();
     let commit = Commit { checks, commands, keep_going: false };
-    match store.commit(commit).await.map_err(|error| errors::store(&error))? {
+    match place.commit(commit).await? {
         CommitOutcome::Done { revision, outcomes } => {
             let results = outcomes.iter().flatten().map(|outcome| written(outcome, "done"));
             Ok(json!({ "committed": true, "revision": revision, "results": results.collect::<Vec<_>>() }))

@@ -2,6 +2,7 @@
 //! server keeps there for itself.
 
 mod commit;
+mod place;
 mod read;
 mod values;
 mod watch;
@@ -13,10 +14,12 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
+use self::place::Places;
 use super::options::KvOptions;
 use super::topics::TopicDesk;
 use crate::dispatch::{Context, MethodError, MethodOptions, RegistryBuilder};
 use crate::store::{Key, Store};
+use crate::universes::Universes;
 
 /// Where the keys of applications begin.
 pub(super) const SPACE: &str = "kv:";
@@ -28,7 +31,7 @@ pub(super) const ENDED: &str = "kv:ended";
 /// Adds methods with the rules of the namespace.
 struct Namespace<'a> {
     to: &'a mut RegistryBuilder,
-    store: &'a Store,
+    places: &'a Places,
     everyone: bool,
 }
 
@@ -36,20 +39,26 @@ impl Namespace<'_> {
     fn method<P, F, Fut>(&mut self, name: &str, permission: &str, options: MethodOptions, run: F)
     where
         P: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(Context, Store, P) -> Fut + Send + Sync + 'static,
+        F: Fn(Context, Places, P) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Json, MethodError>> + Send + 'static,
     {
         let mut options = options.with_schema_of::<P>();
         if !self.everyone {
             options.permission = Some(permission.to_owned());
         }
-        let store = self.store.clone();
-        self.to.built_in(name, options, move |ctx: Context, params: P| run(ctx, store.clone(), params));
+        let places = self.places.clone();
+        self.to.built_in(name, options, move |ctx: Context, params: P| run(ctx, places.clone(), params));
     }
 }
 
-pub(super) fn add(to: &mut RegistryBuilder, store: &Store, options: &KvOptions, topics: &TopicDesk) {
-    let mut kv = Namespace { to, store, everyone: options.everyone };
+pub(super) fn add(
+    to: &mut RegistryBuilder,
+    (store, universes): (&Store, Option<&Universes>),
+    options: &KvOptions,
+    topics: &TopicDesk,
+) {
+    let places = Places { store: store.clone(), universes: universes.cloned() };
+    let mut kv = Namespace { to, places: &places, everyone: options.everyone };
     let about = MethodOptions::described;
     let watches_max = options.watches_max;
     kv.method("kv:get", READ, about("Gives the value of a key.").idempotent(), read::get);
@@ -60,12 +69,12 @@ pub(super) fn add(to: &mut RegistryBuilder, store: &Store, options: &KvOptions, 
     kv.method("kv:increment", WRITE, about("Adds to a whole number."), write::increment);
     let topics = topics.clone();
     let text = "Changes several keys at once, or none.";
-    kv.method("kv:commit", WRITE, about(text), move |ctx, store, params| {
-        commit::commit(ctx, store, topics.clone(), params)
+    kv.method("kv:commit", WRITE, about(text), move |ctx, places, params| {
+        commit::commit(ctx, places, topics.clone(), params)
     });
     let text = "Tells every change below a prefix, without a gap.";
-    kv.method("kv:watch", READ, about(text), move |ctx, store, params| {
-        let watching = watch::watch(&ctx, &store, &params, watches_max);
+    kv.method("kv:watch", READ, about(text), move |ctx, places, params| {
+        let watching = watch::watch(&ctx, &places.store, &params, watches_max);
         async move { watching }
     });
     kv.method("kv:unwatch", READ, about("Ends a watch.").idempotent(), |ctx, _, params| {

@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::place::{Places, READ};
 use super::{stored, values};
 use crate::dispatch::{Context, MethodError};
-use crate::store::{Page, Store};
+use crate::store::Page;
 
 /// Entries of a page if nobody says how many, and at most.
 pub(super) const LIMIT: usize = 100;
@@ -23,17 +24,20 @@ const PAGE_BYTES_MAX: usize = 512 * 1024;
 pub(super) struct OneKey {
     /// The key.
     key: String,
+    /// The universe whose key it is; "main" or nothing are the keys themselves.
+    universe: Option<String>,
 }
 
 /// The entry, or null.
-pub(super) async fn get(_: Context, store: Store, params: OneKey) -> Result<Json, MethodError> {
-    let (view, key) = (store.view(), stored(&params.key));
+pub(super) async fn get(ctx: Context, places: Places, params: OneKey) -> Result<Json, MethodError> {
+    let place = places.get(&ctx, params.universe.as_deref(), READ)?;
+    let (view, key) = (place.view().await?, stored(&params.key));
     Ok(view.get(&key).map_or(Json::Null, |entry| values::entry(&key, entry, view.now_ms(), true)))
 }
 
 /// The time that is left, in milliseconds.
-pub(super) async fn ttl(_: Context, store: Store, params: OneKey) -> Result<Json, MethodError> {
-    let view = store.view();
+pub(super) async fn ttl(ctx: Context, places: Places, params: OneKey) -> Result<Json, MethodError> {
+    let view = places.get(&ctx, params.universe.as_deref(), READ)?.view().await?;
     Ok(match view.get(&stored(&params.key)) {
         None => json!({ "exists": false, "ttlMs": null }),
         Some(entry) if entry.expires_at == 0 => json!({ "exists": true, "ttlMs": null }),
@@ -55,11 +59,13 @@ pub(super) struct Scan {
     limit: Option<usize>,
     /// Whether the values are left out.
     keys_only: bool,
+    /// The universe whose keys they are; "main" or nothing are the keys themselves.
+    universe: Option<String>,
 }
 
 /// A page of entries.
-pub(super) async fn scan(_: Context, store: Store, params: Scan) -> Result<Json, MethodError> {
-    let view = store.view();
+pub(super) async fn scan(ctx: Context, places: Places, params: Scan) -> Result<Json, MethodError> {
+    let view = places.get(&ctx, params.universe.as_deref(), READ)?.view().await?;
     let start = match &params.cursor {
         None => Vec::new(),
         Some(cursor) => URL_SAFE_NO_PAD

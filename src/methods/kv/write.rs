@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::super::errors;
+use super::place::{Places, WRITE};
 use super::stored;
 use super::values::Encoding;
 use crate::dispatch::{Context, MethodError};
-use crate::store::{Command, Condition, Expiry, Outcome, Store};
+use crate::store::{Command, Condition, Expiry, Outcome};
 
 /// Parameters of `kv:set`.
 #[derive(Deserialize, JsonSchema)]
@@ -28,6 +28,8 @@ pub(super) struct Set {
     keep_ttl: bool,
     /// Only if the key has this version; 0 is no key.
     if_version: Option<u64>,
+    /// The universe whose key it is; "main" or nothing are the keys themselves.
+    pub(super) universe: Option<String>,
 }
 
 impl Set {
@@ -46,9 +48,10 @@ impl Set {
 }
 
 /// Whether it was done, and the version that the key has.
-pub(super) async fn set(_: Context, store: Store, params: Set) -> Result<Json, MethodError> {
-    let command = params.command(store.now_ms()).map_err(|text| MethodError::invalid([text]))?;
-    run(&store, command).await.map(|outcome| written(&outcome, "done"))
+pub(super) async fn set(ctx: Context, places: Places, params: Set) -> Result<Json, MethodError> {
+    let place = places.get(&ctx, params.universe.as_deref(), WRITE)?;
+    let command = params.command(place.now_ms()).map_err(|text| MethodError::invalid([text]))?;
+    place.run(command).await.map(|outcome| written(&outcome, "done"))
 }
 
 /// Parameters of `kv:delete`.
@@ -59,6 +62,8 @@ pub(super) struct Delete {
     key: String,
     /// Only if the key has this version.
     if_version: Option<u64>,
+    /// The universe whose key it is; "main" or nothing are the keys themselves.
+    pub(super) universe: Option<String>,
 }
 
 impl Delete {
@@ -69,8 +74,9 @@ impl Delete {
 }
 
 /// Whether the key was there and is gone.
-pub(super) async fn delete(_: Context, store: Store, params: Delete) -> Result<Json, MethodError> {
-    run(&store, params.command()).await.map(|outcome| written(&outcome, "deleted"))
+pub(super) async fn delete(ctx: Context, places: Places, params: Delete) -> Result<Json, MethodError> {
+    let place = places.get(&ctx, params.universe.as_deref(), WRITE)?;
+    place.run(params.command()).await.map(|outcome| written(&outcome, "deleted"))
 }
 
 /// Parameters of `kv:increment`.
@@ -81,6 +87,8 @@ pub(super) struct Increment {
     key: String,
     /// What to add, 1 if nothing is said.
     by: Option<i64>,
+    /// The universe whose key it is; "main" or nothing are the keys themselves.
+    pub(super) universe: Option<String>,
 }
 
 impl Increment {
@@ -90,13 +98,9 @@ impl Increment {
 }
 
 /// The sum.
-pub(super) async fn increment(_: Context, store: Store, params: Increment) -> Result<Json, MethodError> {
-    run(&store, params.command()).await.map(|outcome| written(&outcome, "done"))
-}
-
-async fn run(store: &Store, command: Command) -> Result<Outcome, MethodError> {
-    let outcome = store.run(command).await.map_err(|error| errors::store(&error))?;
-    outcome.map_err(|refusal| errors::refusal("payload", &refusal))
+pub(super) async fn increment(ctx: Context, places: Places, params: Increment) -> Result<Json, MethodError> {
+    let place = places.get(&ctx, params.universe.as_deref(), WRITE)?;
+    place.run(params.command()).await.map(|outcome| written(&outcome, "done"))
 }
 
 /// An outcome as peers see it.

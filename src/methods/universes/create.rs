@@ -34,7 +34,9 @@ pub(super) struct Create {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Fork {
     /// The universe that is forked.
-    universe: String,
+    universe: Option<String>,
+    /// The same; "main" are the keys of the application.
+    from: Option<String>,
     /// A snapshot, commit, alias or tag to begin with, instead of the state as it is.
     at: Option<String>,
     /// How many, 1 if nothing is said.
@@ -69,8 +71,19 @@ pub(super) async fn create(_: Context, desk: UniverseDesk, params: Create) -> Re
     made(&desk, Creation { count, state, name, kind, metadata, ..Creation::default() }).await
 }
 
-pub(super) async fn fork(_: Context, desk: UniverseDesk, params: Fork) -> Result<Json, MethodError> {
-    let parent = Some(id("universe", &params.universe)?);
+/// The name of the keys of the application, beside universes.
+pub(super) const MAIN: &str = "main";
+
+pub(super) async fn fork(ctx: Context, desk: UniverseDesk, params: Fork) -> Result<Json, MethodError> {
+    let (place, source) = match (&params.universe, &params.from) {
+        (Some(universe), None) => ("universe", universe),
+        (None, Some(from)) => ("from", from),
+        _ => return Err(MethodError::invalid(["one of /universe and /from is needed"])),
+    };
+    if source == MAIN {
+        return fork_main(&ctx, &desk, params).await;
+    }
+    let parent = Some(id(place, source)?);
     let Fork { at, count, changes, name, kind, metadata, fresh_metadata, .. } = params;
     let (count, inherit_metadata) = (count.unwrap_or(1), !fresh_metadata);
     let wish =
@@ -78,10 +91,28 @@ pub(super) async fn fork(_: Context, desk: UniverseDesk, params: Fork) -> Result
     made(&desk, wish).await
 }
 
+async fn fork_main(ctx: &Context, desk: &UniverseDesk, params: Fork) -> Result<Json, MethodError> {
+    desk.check_keys(ctx, "kv:read")?;
+    let Fork { at, count, changes, name, kind, metadata, .. } = params;
+    if at.is_some() || !changes.is_empty() {
+        return Err(MethodError::invalid(["/from: main has no commits, and no JSON state to change"]));
+    }
+    let began = Instant::now();
+    let count = count.unwrap_or(1);
+    let wish = Creation { count, name, kind, metadata, ..Creation::default() };
+    let made = desk.universes.fork_main(wish).await.map_err(|error| errors::universe(&error))?;
+    let made = made.into_iter().filter_map(|id| desk.universes.get(id).ok());
+    tell(desk, made.collect(), began).await
+}
+
 /// Makes universes and tells everybody. The answer is what is known of each, and how long it took.
 async fn made(desk: &UniverseDesk, wish: Creation) -> Result<Json, MethodError> {
     let began = Instant::now();
     let made = make(desk, wish).await?;
+    tell(desk, made, began).await
+}
+
+async fn tell(desk: &UniverseDesk, made: Vec<Arc<Universe>>, began: Instant) -> Result<Json, MethodError> {
     let told: Vec<_> = made.iter().map(|universe| shapes::metadata(&desk.universes, universe)).collect();
     let took = began.elapsed();
     desk.tell_created(&told, took).await;

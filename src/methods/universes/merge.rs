@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::super::errors;
+use super::create::MAIN;
 use super::{UniverseDesk, id};
 use crate::dispatch::{Context, MethodError};
 use crate::universes::{MergeSide, MergeWish, Merged, Note, Resolution, Strategy, UniverseId};
@@ -16,7 +17,7 @@ use crate::universes::{MergeSide, MergeWish, Merged, Note, Resolution, Strategy,
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Merge {
-    /// The universe that changes.
+    /// The universe that changes; "main" are the keys of the application.
     target: String,
     /// The universes whose states it gets, one after the other.
     sources: Vec<String>,
@@ -32,6 +33,9 @@ pub(super) struct Merge {
 }
 
 pub(super) async fn merge(ctx: Context, desk: UniverseDesk, params: Merge) -> Result<Json, MethodError> {
+    if params.target == MAIN {
+        return merge_into_main(&ctx, &desk, params).await;
+    }
     let (began, target) = (Instant::now(), id("target", &params.target)?);
     let wish = MergeWish {
         target,
@@ -46,6 +50,22 @@ pub(super) async fn merge(ctx: Context, desk: UniverseDesk, params: Merge) -> Re
     let told = told(target, &params.sources, strategy);
     desk.tell_operation(target, "merge", &told, began.elapsed()).await;
     Ok(result(&merged))
+}
+
+/// Brings what a universe has changed of the application's keys back to them.
+async fn merge_into_main(ctx: &Context, desk: &UniverseDesk, params: Merge) -> Result<Json, MethodError> {
+    desk.check_keys(ctx, "kv:write")?;
+    let began = Instant::now();
+    let [source] = ids(&params.sources)?[..] else {
+        return Err(MethodError::invalid(["/sources: one universe at a time is merged into main"]));
+    };
+    let strategy = params.strategy.unwrap_or(Strategy::ThreeWay);
+    let Merge { on_conflict, resolutions, .. } = params;
+    let merged = desk.universes.merge_into_main(source, strategy, on_conflict, resolutions).await;
+    let changes = merged.map_err(|error| errors::universe(&error))?;
+    let told = json!({ "type": "merge", "operation": "merge_universes", "target": MAIN, "changes": changes });
+    desk.tell_operation(source, "merge", &told, began.elapsed()).await;
+    Ok(json!({ "changes": changes }))
 }
 
 pub(super) fn ids(texts: &[String]) -> Result<Vec<UniverseId>, MethodError> {

@@ -23,6 +23,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::errors;
+use super::options::KvOptions;
 use super::topics::TopicDesk;
 use crate::dispatch::{Context, MethodError, MethodOptions, RegistryBuilder};
 use crate::protocol::ErrorCode;
@@ -33,6 +34,7 @@ use crate::universes::{UniverseError, UniverseId, Universes};
 pub(super) struct UniverseDesk {
     universes: Universes,
     topics: TopicDesk,
+    kv: KvOptions,
     counts: Arc<Mutex<HashMap<UniverseId, Counts>>>,
     benchmarks: benchmark::Benchmarks,
 }
@@ -41,6 +43,19 @@ pub(super) struct UniverseDesk {
 type Counts = BTreeMap<String, u64>;
 
 impl UniverseDesk {
+    /// Whether a caller may do something with the keys of the application.
+    fn check_keys(&self, ctx: &Context, permission: &str) -> Result<(), MethodError> {
+        if !self.kv.enabled {
+            return Err(MethodError::invalid(["there are no keys for peers here: kv.enabled is false"]));
+        }
+        if self.kv.everyone || ctx.principal().may(permission) {
+            return Ok(());
+        }
+        let error =
+            MethodError::of(ErrorCode::PermissionDenied, format!("Permission {permission} is missing"));
+        Err(error.with_details(&serde_json::json!({ "permission": permission })))
+    }
+
     fn count(&self, id: UniverseId, operation: &str) {
         let mut counts = self.counts.lock();
         if self.universes.get(id).is_err() {
@@ -91,10 +106,11 @@ impl Namespace<'_> {
     }
 }
 
-pub(super) fn add(to: &mut RegistryBuilder, universes: &Universes, topics: &TopicDesk) {
+pub(super) fn add(to: &mut RegistryBuilder, universes: &Universes, kv: &KvOptions, topics: &TopicDesk) {
     let desk = UniverseDesk {
         universes: universes.clone(),
         topics: topics.clone(),
+        kv: kv.clone(),
         counts: Arc::default(),
         benchmarks: benchmark::Benchmarks::default(),
     };

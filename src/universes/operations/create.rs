@@ -34,31 +34,22 @@ pub struct Creation {
 }
 
 /// What a new universe begins with.
-struct Beginning {
-    tree: Tree<Entry>,
+pub(super) struct Beginning {
+    pub(super) tree: Tree<Entry>,
     /// A state that is written down and has much of it.
-    base: Option<Tree<Entry>>,
-    sizes: Sizes,
-    commit: (ContentId, u64),
-    committed: (ContentId, Tree<Entry>),
-    metadata: Map<String, Json>,
-    kind: String,
-    keys_base: Option<ContentId>,
+    pub(super) base: Option<Tree<Entry>>,
+    pub(super) sizes: Sizes,
+    pub(super) commit: (ContentId, u64),
+    pub(super) committed: (ContentId, Tree<Entry>),
+    pub(super) metadata: Map<String, Json>,
+    pub(super) kind: String,
+    pub(super) keys_base: Option<ContentId>,
 }
 
 impl Engine {
     /// Makes universes. All of them have the same beginning, and share it.
     pub(in super::super) fn create(&mut self, wish: Creation) -> Result<Vec<UniverseId>, UniverseError> {
-        let (count, limit) = (wish.count, self.options.create_max);
-        if count == 0 {
-            return Err(UniverseError::Invalid { place: "count", text: "must be at least 1".to_owned() });
-        }
-        if count > limit {
-            return Err(UniverseError::TooMany { limit });
-        }
-        if self.table.len() + count > self.options.universes_max {
-            return Err(UniverseError::Full { limit: self.options.universes_max });
-        }
+        self.check_count(&wish)?;
         let beginning = match wish.parent {
             None => self.begin_anew(&wish.state)?,
             Some(parent) if wish.empty => {
@@ -68,8 +59,27 @@ impl Engine {
             }
             Some(parent) => self.begin_from(parent, &wish)?,
         };
-        let made = (0..count).map(|index| self.make(&beginning, &wish, index));
-        Ok(made.collect())
+        Ok(self.make_all(&beginning, &wish))
+    }
+
+    /// Whether there may be so many more.
+    pub(super) fn check_count(&self, wish: &Creation) -> Result<(), UniverseError> {
+        let (count, limit) = (wish.count, self.options.create_max);
+        if count == 0 {
+            return Err(UniverseError::Invalid { place: "count", text: "must be at least 1".to_owned() });
+        }
+        if count > limit {
+            return Err(UniverseError::TooMany { limit });
+        }
+        match self.options.universes_max {
+            limit if self.table.len() + count > limit => Err(UniverseError::Full { limit }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes universes that begin with this.
+    pub(super) fn make_all(&mut self, beginning: &Beginning, wish: &Creation) -> Vec<UniverseId> {
+        (0..wish.count).map(|number| self.make(beginning, wish, number)).collect()
     }
 
     fn begin_anew(&mut self, state: &Map<String, Json>) -> Result<Beginning, UniverseError> {

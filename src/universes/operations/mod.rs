@@ -4,6 +4,7 @@
 mod create;
 mod edit;
 mod history;
+mod keys;
 mod merging;
 
 pub use create::Creation;

@@ -74,8 +74,8 @@ fn durable_commits(samples: usize) -> Spread {
         universes.write_files(id, (0..100).map(|number| file(number, 0)).collect()).await.unwrap();
         let mut times = Vec::new();
         for round in 1..=samples {
-            universes.write_files(id, vec![file(round % 100, round)]).await.unwrap();
             let began = Instant::now();
+            universes.write_files(id, vec![file(round % 100, round)]).await.unwrap();
             universes.commit(id, Note::default()).await.unwrap();
             times.push(began.elapsed());
         }

@@ -108,15 +108,23 @@ function draw() {
     });
     return item;
   });
+  const focused = document.activeElement?.dataset?.id;
   find('tree').replaceChildren(svg('svg', { width, height: listed.length * ROW }, ...edges, ...items));
+  if (focused) find('tree').querySelector(`[data-id="${focused}"]`)?.focus();
   find('none').hidden = listed.length > 0;
   drawOthers();
 }
 
 // One universe.
 
+const acting = ['save', 'commit', 'fork', 'delete', 'merge', 'resolve'];
+
 async function choose(id) {
   chosen = id;
+  // Until it is here, nothing can be done with it: what is shown must be what is changed.
+  acting.forEach((name) => { find(name).disabled = true; });
+  find('json').value = shown = '';
+  find('chosen-title').textContent = named(universes.get(id) ?? { id });
   find('edit').hidden = find('compare').hidden = false;
   find('conflicts').hidden = true;
   draw();
@@ -135,6 +143,7 @@ async function refresh(force = false) {
     find('about').textContent = `${metadata.stateSize} bytes, ${metadata.entries} values, ${metadata.childrenCount} ${metadata.childrenCount === 1 ? 'fork' : 'forks'}. ${metadata.snapshotId.slice(0, 23)}…`;
     const text = JSON.stringify(state, null, 2);
     if (force || find('json').value === shown) find('json').value = shown = text;
+    acting.forEach((name) => { find(name).disabled = false; });
     find('history-title').hidden = false;
     find('history').replaceChildren(...log.commits.map((commit) => {
       const back = element('button', { type: 'button', textContent: 'Restore' });
@@ -149,7 +158,8 @@ async function refresh(force = false) {
   } catch (error) {
     if (error.code !== 'UNIVERSE_NOT_FOUND') return say(error);
     chosen = null;
-    find('edit').hidden = find('compare').hidden = find('diff').hidden = find('history-title').hidden = true;
+    const parts = ['edit', 'compare', 'diff', 'history-title', 'conflicts'];
+    parts.forEach((name) => { find(name).hidden = true; });
     find('history').replaceChildren();
     find('chosen-title').textContent = 'No universe chosen';
     find('about').textContent = '';
@@ -159,14 +169,34 @@ async function refresh(force = false) {
 find('create').addEventListener('click', () => attempt(async () => {
   const { universes: [made] } = await ask('universe:create', { state: { hello: 'world' }, name: `universe ${universes.size + 1}` });
   await load();
+  universes.set(made.id, made);
   await choose(made.id);
 }));
+
+const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
+
+/** The JSON Merge Patch that leads from one object to another. */
+function patch(from, to) {
+  if (!isObject(to)) throw new Error('the state is a JSON object');
+  const changes = {};
+  for (const name of Object.keys(from)) if (!(name in to)) changes[name] = null;
+  for (const [name, value] of Object.entries(to)) {
+    if (isObject(value) && isObject(from[name])) {
+      const below = patch(from[name], value);
+      if (Object.keys(below).length > 0) changes[name] = below;
+    } else if (JSON.stringify(value) !== JSON.stringify(from[name])) changes[name] = value;
+  }
+  return changes;
+}
 
 find('edit').addEventListener('submit', (event) => {
   event.preventDefault();
   attempt(async () => {
-    const updates = JSON.parse(find('json').value);
-    await ask('universe:update', { universe: chosen, updates, merge: false });
+    // Only what was changed here goes out: what others have changed meanwhile stays. A patch cannot say null.
+    const state = JSON.parse(find('json').value);
+    const whole = /\bnull\b/.test(find('json').value);
+    const updates = whole ? state : patch(JSON.parse(shown), state);
+    await ask('universe:update', { universe: chosen, updates, merge: !whole });
     await refresh(true);
   }, 'Saved.');
 });
@@ -181,6 +211,7 @@ find('fork').addEventListener('click', () => attempt(async () => {
   const source = universes.get(chosen);
   const { universes: [made] } = await ask('universe:fork', { universe: chosen, name: `fork ${universes.size + 1}`, type: source.type });
   await load();
+  universes.set(made.id, made);
   await choose(made.id);
 }, 'Forked.'));
 
@@ -202,10 +233,12 @@ function drawOthers() {
 }
 
 async function compare() {
-  const other = find('other').value;
+  const [one, other] = [chosen, find('other').value];
   find('diff').hidden = !other;
-  if (!other || chosen === null) return;
-  const { added, changed, deleted, stats } = await look('universe:diff', { from: chosen, to: other, values: true, limit: 200 });
+  if (!other || one === null) return;
+  const found = await look('universe:diff', { from: one, to: other, values: true, limit: 200 });
+  if (one !== chosen || other !== find('other').value) return;
+  const { added, changed, deleted, stats } = found;
   const text = (value) => (value === undefined ? '' : JSON.stringify(value));
   const all = [...added, ...changed, ...deleted].sort((a, b) => (a.path < b.path ? -1 : 1));
   find('diff').tBodies[0].replaceChildren(...all.map(({ path, before, after }) => element('tr', {},
@@ -220,28 +253,29 @@ async function compare() {
 
 find('other').addEventListener('change', () => { find('conflicts').hidden = true; attempt(compare); });
 
-async function merge(resolutions) {
-  const other = find('other').value;
-  const message = `merge of ${named(universes.get(other) ?? { id: other })}`;
-  await ask('universe:merge', { target: chosen, sources: [other], resolutions, message });
-  find('conflicts').hidden = true;
-  await refresh(true);
+/** Merges, or asks about what stands in the way. */
+async function merge(target, source, resolutions) {
+  const message = `merge of ${named(universes.get(source) ?? { id: source })}`;
+  try {
+    await ask('universe:merge', { target, sources: [source], resolutions, message });
+    find('conflicts').hidden = true;
+    if (target === chosen) await refresh(true);
+  } catch (error) {
+    if (error.code !== 'MERGE_CONFLICT') throw error;
+    askAbout(target, source, resolutions, error.details.conflicts);
+  }
 }
 
 find('compare').addEventListener('submit', (event) => {
   event.preventDefault();
-  attempt(async () => {
-    try {
-      await merge({});
-    } catch (error) {
-      if (error.code !== 'MERGE_CONFLICT') throw error;
-      askAbout(error.details.conflicts);
-    }
-  });
+  attempt(() => merge(chosen, find('other').value, {}));
 });
 
+let asked = null;
+
 /** Lets people choose, for each conflict, whose side stays. */
-function askAbout(conflicts) {
+function askAbout(target, source, resolved, conflicts) {
+  asked = { target, source, resolved };
   find('choices').replaceChildren(...conflicts.map(({ path, base, ours, theirs }, at) => {
     const choice = (side, title, value) => element('label', {},
       element('input', { type: 'radio', name: `conflict-${at}`, value: side, required: true, checked: side === 'ours' }),
@@ -257,7 +291,8 @@ function askAbout(conflicts) {
 find('conflicts').addEventListener('submit', (event) => {
   event.preventDefault();
   const sides = [...find('choices').children].map((one) => [one.dataset.path, { take: one.querySelector('input:checked').value }]);
-  attempt(() => merge(Object.fromEntries(sides)), 'Merged.');
+  const { target, source, resolved } = asked;
+  attempt(() => merge(target, source, { ...resolved, ...Object.fromEntries(sides) }), 'Merged.');
 });
 find('cancel').addEventListener('click', () => { find('conflicts').hidden = true; });
 

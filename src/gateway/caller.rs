@@ -107,6 +107,31 @@ fn no_session() -> MethodError {
     MethodError::of(ErrorCode::MethodError, "This needs a session, and HTTP has none")
 }
 
+/// Who sends an HTTP request.
+fn principal(around: &Surroundings, request: &HttpRequest) -> Principal {
+    let header = |name: &str| Some(request.headers().get(name)?.to_str().ok()?.to_owned());
+    around.shared.hooks.principal_of(&Handshake::new(request.query_string(), &header))
+}
+
+/// Whether a request may go on to its method, before its body is read.
+///
+/// # Errors
+/// If the server stops, or the caller may not call the method.
+pub(super) fn check(around: &Surroundings, request: &HttpRequest, method: &str) -> Result<(), MethodError> {
+    if around.shared.drain_phase() == DrainPhase::Refusing {
+        return Err(ErrorCode::ServerDraining.into());
+    }
+    let needed = around.shared.registry.get(method).and_then(|method| method.options().permission.as_ref());
+    match needed {
+        Some(permission) if !principal(around, request).may(permission) => {
+            let text = format!("Permission {permission} is missing");
+            let details = serde_json::json!({ "permission": permission });
+            Err(MethodError::of(ErrorCode::PermissionDenied, text).with_details(&details))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Calls a method for an HTTP request.
 ///
 /// # Errors
@@ -121,8 +146,7 @@ pub(super) async fn call(
     if shared.drain_phase() == DrainPhase::Refusing {
         return Err(ErrorCode::ServerDraining.into());
     }
-    let header = |name: &str| Some(request.headers().get(name)?.to_str().ok()?.to_owned());
-    let principal = shared.hooks.principal_of(&Handshake::new(request.query_string(), &header));
+    let principal = principal(around, request);
     let ended = CancellationToken::new();
     // Whoever hangs up drops this.
     let _gone = ended.clone().drop_guard();

@@ -3,8 +3,8 @@
 use actix_web::dev::ServiceResponse;
 use actix_web::http::Method;
 use actix_web::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderMap,
-    HeaderName, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
 
 /// Headers of every answer. Scripts only from ourselves, nothing from elsewhere, no framing.
@@ -41,6 +41,9 @@ pub(super) fn decorate<B>(response: &mut ServiceResponse<B>, allowed: &str) {
     }
     let resource = if client { "cross-origin" } else { "same-origin" };
     headers.insert(RESOURCE, HeaderValue::from_static(resource));
+    if allowed != "*" {
+        headers.append(VARY, HeaderValue::from_static("origin"));
+    }
     if let Some(origin) = origin {
         allow(headers, &origin, allowed, preflight);
     }
@@ -50,11 +53,11 @@ fn allow(headers: &mut HeaderMap, origin: &HeaderValue, allowed: &str, preflight
     if allowed == "*" {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     } else {
-        headers.append(VARY, HeaderValue::from_static("origin"));
         if origin.as_bytes() != allowed.as_bytes() {
             return;
         }
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
     if preflight {
         headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));

@@ -276,8 +276,10 @@ impl TopicOptions {
     /// With the namespaces on which the server tells what happens to universes.
     #[must_use]
     pub fn with_universes(mut self) -> Self {
+        // A thousand universes are told at once.
+        let rules = NamespaceOptions { max_size: ByteSize::kib(960), ..NamespaceOptions::default() };
         for name in ["universe", "universes"] {
-            self.namespaces.entry(name.to_owned()).or_default();
+            self.namespaces.entry(name.to_owned()).or_insert_with(|| rules.clone());
         }
         self
     }

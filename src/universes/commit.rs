@@ -25,9 +25,17 @@ pub struct Note {
     /// Words to find it by.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// Whether nobody has asked for it: it was needed for a fork or a merge.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub automatic: bool,
 }
 
 impl Note {
+    /// A note for a commit that nobody has asked for.
+    pub(super) fn automatic(message: &str) -> Self {
+        Self { automatic: true, ..Self::message(message) }
+    }
+
     /// A note with a message.
     pub fn message(message: impl Into<String>) -> Self {
         Self { message: message.into(), ..Self::default() }

@@ -86,6 +86,11 @@ impl Universes {
     /// The state of a side, beside one that is likely to have much of it.
     pub(super) fn side(&self, side: &Side, near: &Tree<Entry>) -> Result<Tree<Entry>, UniverseError> {
         match side {
+            // An alias looks like the id of a universe.
+            Side::Universe(id) if self.get(*id).is_err() => match self.commit_called(&id.to_string()) {
+                Ok((_, commit)) => Ok(self.shared().archive.load(commit.tree, near)?.0),
+                Err(_) => Err(UniverseError::Unknown(*id)),
+            },
             Side::Universe(id) => self.tree(*id),
             Side::Commit(text) => {
                 let (_, commit) = self.commit_called(text)?;
@@ -96,6 +101,14 @@ impl Universes {
 }
 
 impl Diff {
+    /// Leaves the values of the application's keys out.
+    pub fn hide_keys(&mut self) {
+        let all = self.added.iter_mut().chain(&mut self.changed).chain(&mut self.deleted);
+        for entry in all.filter(|entry| entry.path.starts_with("kv:")) {
+            (entry.before, entry.after) = (None, None);
+        }
+    }
+
     fn add(&mut self, difference: &Difference<'_, Entry>, limit: usize, values: bool) {
         let Difference { key, before, after } = difference;
         let stats = &mut self.stats;

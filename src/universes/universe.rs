@@ -88,6 +88,9 @@ pub struct Head {
     /// The content of the state in that.
     #[serde(with = "super::text")]
     pub committed: ContentId,
+    /// The commit that it began with.
+    #[serde(with = "super::text")]
+    pub origin: ContentId,
     /// Commits that were asked for.
     pub snapshots: u64,
     /// Operations that changed it or kept a state of it.

@@ -81,7 +81,9 @@ impl Writer {
             }
         }
         let written = if answers.is_empty() { Ok(()) } else { self.write() };
-        self.shared.events.wrote(answers.len(), began.elapsed(), written.is_ok());
+        if !answers.is_empty() {
+            self.shared.events.wrote(answers.len(), began.elapsed(), written.is_ok());
+        }
         for answer in answers {
             answer(written.clone());
         }
@@ -189,10 +191,12 @@ impl Writer {
     fn expire(&mut self) {
         self.engine.now_ms = self.shared.store.now_ms().max(self.engine.now_ms);
         let gone = self.engine.expire();
-        if gone > 0
-            && let Err(error) = self.write()
-        {
-            tracing::warn!(%error, "old universes could not be deleted");
+        if gone == 0 {
+            return;
+        }
+        match self.write() {
+            Ok(()) => self.shared.events.deleted(gone),
+            Err(error) => tracing::warn!(%error, "old universes could not be deleted"),
         }
     }
 

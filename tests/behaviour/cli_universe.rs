@@ -73,6 +73,15 @@ fn a_folder_is_committed_changed_compared_and_written_out() {
     let messages: Vec<Value> =
         log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["message"].clone()).collect();
     assert_eq!(messages, ["second", "first", "created"]);
+    std::fs::write(folder.path().join("huge"), vec![7; 9 << 20]).unwrap();
+    let refused = helios(&server, &["commit", &id, "--work", work]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("a file has at most 8388608 bytes"),
+        "{refused:?}"
+    );
+    assert_eq!(helios(&server, &["diff", &id, "v1"]).status.code(), Some(0), "nothing has changed");
+    assert_eq!(told(&helios(&server, &["list"])).lines().count(), 1, "the fork on the way is gone");
 }
 
 #[test]
@@ -96,7 +105,7 @@ fn forks_are_merged_and_conflicts_told_by_the_exit_code() {
     assert_eq!(json_of(&helios(&server, &["delete", &base]))["removedCount"], 3);
     assert_eq!(json_of(&helios(&server, &["stats"]))["universes"], 0);
     let wrong = helios(&server, &["get", &base]);
-    assert_eq!(wrong.status.code(), Some(1));
+    assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("UNIVERSE_NOT_FOUND"), "{wrong:?}");
     let wrong = helios(&server, &["create", "[1]"]);
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("the state is not a JSON object"), "{wrong:?}");

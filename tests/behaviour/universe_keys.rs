@@ -176,3 +176,34 @@ async fn what_does_not_fit_is_named() {
     let (code, details) = refused(&mut peer, "universe:fork", json!({ "from": "main" })).await;
     assert_eq!((code.as_str(), &details["permission"]), ("PERMISSION_DENIED", &json!("kv:read")));
 }
+
+#[tokio::test]
+async fn who_may_not_read_keys_sees_their_names_only() {
+    let server = TestServer::start_with(
+        |config| config.kv.everyone = false,
+        |builder| {
+            builder.identify(|handshake| match handshake.query("as") {
+                Some("ann") => helios::auth::Principal::named("ann", ["kv:*".to_owned()]),
+                _ => helios::auth::Principal::anonymous(),
+            })
+        },
+    );
+    let mut ann = Peer::connect(&format!("{}?as=ann", server.ws_url()), &Default::default()).await.unwrap();
+    ask(&mut ann, "kv:set", json!({ "key": "secret", "value": "word" })).await;
+    let id = fork(&mut ann).await;
+    let empty = crate::universes::create(&mut ann, json!({})).await;
+    let wish = json!({ "from": empty, "to": id, "values": true });
+    let seen = ask(&mut ann, "universe:diff", wish.clone()).await;
+    assert_eq!(seen["added"], json!([{ "path": "kv:secret", "after": "word" }]));
+    let mut other = server.peer().await;
+    let seen = ask(&mut other, "universe:diff", wish).await;
+    assert_eq!(seen["added"], json!([{ "path": "kv:secret" }]));
+    ask(&mut ann, "kv:set", json!({ "key": "secret", "value": "other", "universe": id })).await;
+    let apart = ask(&mut ann, "universe:fork", json!({ "universe": empty })).await;
+    let apart = apart["universes"][0]["id"].clone();
+    ask(&mut ann, "kv:set", json!({ "key": "secret", "value": "third", "universe": apart })).await;
+    let merge = json!({ "target": id, "sources": [apart], "strategy": "three-way" });
+    let (code, details) = refused(&mut other, "universe:merge", merge).await;
+    let hidden = json!([{ "path": "kv:secret", "base": null, "ours": null, "theirs": null }]);
+    assert_eq!((code.as_str(), &details["conflicts"]), ("MERGE_CONFLICT", &hidden));
+}

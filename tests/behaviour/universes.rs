@@ -115,6 +115,10 @@ async fn commits_are_kept_and_gone_back_to_by_any_of_their_names() {
             .await;
     assert_eq!(diff["changed"], json!([{ "path": "/step", "before": 1, "after": 3 }]));
     assert_eq!(diff["stats"], json!({ "added": 0, "changed": 1, "deleted": 0, "truncated": false }));
+    for name in names {
+        let none = ask(&mut peer, "universe:diff", json!({ "from": name, "to": kept[0]["commitId"] })).await;
+        assert_eq!(none["stats"]["changed"], 0, "{name} is a side of a comparison");
+    }
     let same = ask(&mut peer, "universe:diff", json!({ "from": id, "to": "v1" })).await;
     assert_eq!(same["stats"]["changed"], 0);
     let tags = ask(&mut peer, "universe:tags", json!(null)).await;
@@ -248,6 +252,17 @@ async fn what_happens_is_told_to_those_who_want_to_know() {
 }
 
 #[tokio::test]
+async fn a_thousand_universes_are_told_at_once() {
+    let server = TestServer::start();
+    let mut watcher = MockStarling::connect(server.ws_url()).await;
+    watcher.request("universes:subscribe", json!(null)).await.unwrap();
+    let made = ask(&mut server.peer().await, "universe:create", json!({ "count": 1000 })).await;
+    assert_eq!(made["universes"].as_array().unwrap().len(), 1000);
+    let created = watcher.expect_publication("universes:created").await;
+    assert_eq!((&created["count"], created["universes"].as_array().unwrap().len()), (&json!(1000), 1000));
+}
+
+#[tokio::test]
 async fn limits_and_mistakes_are_named() {
     let server = TestServer::start_with(
         |config| {
@@ -272,6 +287,13 @@ async fn limits_and_mistakes_are_named() {
             "the maximum is 4 universes per request",
         ),
         ("universe:create", json!({ "state": [] }), "VALIDATION_ERROR", "/state"),
+        (
+            "universe:create",
+            json!({ "metadata": { "a": "x".repeat(20_000) } }),
+            "VALUE_TOO_LARGE",
+            "metadata has at most",
+        ),
+        ("universe:create", json!({ "type": "x".repeat(300) }), "VALUE_TOO_LARGE", "a type has at most"),
         ("universe:fork", json!({ "universe": id, "at": "v9" }), "SNAPSHOT_NOT_FOUND", "\"v9\""),
         ("universe:fork", json!({ "universe": id, "count": 4 }), "", ""),
         ("universe:create", json!({}), "UNIVERSE_LIMIT_EXCEEDED", "there may be 5 universes"),

@@ -12,39 +12,66 @@ use serde_json::{Value, json};
 
 use crate::peer::Peer;
 
-/// Bytes of files in one request; a message must hold them in base64.
-const REQUEST_BYTES: usize = 384 * 1024;
+/// Bytes of names and contents in one request, as they are written; a message must hold them.
+const REQUEST_BYTES: usize = 700 * 1024;
 
-/// Makes the files of a universe those of a folder.
+/// Bytes of a long file in one request.
+const PIECE_BYTES: usize = 384 * 1024;
+
+/// What a file takes in a request beside its name and content.
+const FILE_BYTES: usize = 64;
+
+/// Makes the files of a universe those of a folder. If it fails, the universe is left half changed: callers work on a
+/// fork.
 pub(super) async fn take_over(peer: &mut Peer, universe: &str, folder: &Path) -> anyhow::Result<()> {
     let found = regular_files(folder)?;
     let there = listed(peer, universe, None).await?;
     let names: BTreeSet<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-    let gone = there.iter().filter(|name| !names.contains(name.as_str()));
+    let mut batch = Batch { universe, files: Vec::new(), bytes: 0 };
     // What goes makes room first: a folder may have become a file.
-    let mut batch: Vec<Value> = gone.map(|name| json!({ "path": name, "delete": true })).collect();
-    let mut bytes = 0;
+    for name in there.iter().filter(|name| !names.contains(name.as_str())) {
+        batch.add(peer, name.len(), json!({ "path": name, "delete": true })).await?;
+    }
     for (name, path) in &found {
         let content = fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
         // What is too long for a message goes in pieces; an empty file is one piece.
-        let pieces = content.chunks(REQUEST_BYTES).chain(content.is_empty().then_some(&[][..]));
+        let pieces = content.chunks(PIECE_BYTES).chain(content.is_empty().then_some(&[][..]));
         for (index, piece) in pieces.enumerate() {
-            if bytes + piece.len() > REQUEST_BYTES && !batch.is_empty() {
-                send(peer, universe, &mut batch).await?;
-                bytes = 0;
-            }
-            bytes += piece.len();
-            batch.push(json!({ "path": name, "base64": STANDARD.encode(piece), "append": index > 0 }));
+            let base64 = STANDARD.encode(piece);
+            let bytes = name.len() + base64.len();
+            let file = json!({ "path": name, "base64": base64, "append": index > 0 });
+            batch.add(peer, bytes, file).await?;
         }
     }
-    if batch.is_empty() { Ok(()) } else { send(peer, universe, &mut batch).await }
+    batch.send(peer).await
 }
 
-async fn send(peer: &mut Peer, universe: &str, batch: &mut Vec<Value>) -> anyhow::Result<()> {
-    let first = batch.last().and_then(|file| file["path"].as_str()).unwrap_or_default().to_owned();
-    let wish = json!({ "universe": universe, "files": std::mem::take(batch) });
-    let sent = peer.request("universe:write", &wish).await;
-    sent.map(drop).with_context(|| format!("files up to {first} were not written"))
+/// Files that go in one request.
+struct Batch<'a> {
+    universe: &'a str,
+    files: Vec<Value>,
+    bytes: usize,
+}
+
+impl Batch<'_> {
+    async fn add(&mut self, peer: &mut Peer, bytes: usize, file: Value) -> anyhow::Result<()> {
+        if self.bytes + bytes > REQUEST_BYTES {
+            self.send(peer).await?;
+        }
+        self.bytes += bytes + FILE_BYTES;
+        self.files.push(file);
+        Ok(())
+    }
+
+    async fn send(&mut self, peer: &mut Peer) -> anyhow::Result<()> {
+        let Some(last) = self.files.last().and_then(|file| file["path"].as_str()).map(str::to_owned) else {
+            return Ok(());
+        };
+        self.bytes = 0;
+        let wish = json!({ "universe": self.universe, "files": std::mem::take(&mut self.files) });
+        let sent = peer.request("universe:write", &wish).await;
+        sent.map(drop).with_context(|| format!("files up to {last} were not written"))
+    }
 }
 
 /// Regular files below a folder, by their path in it. Links are not followed.
@@ -56,7 +83,10 @@ fn regular_files(folder: &Path) -> anyhow::Result<Vec<(String, PathBuf)>> {
         for entry in entries {
             let entry = entry?;
             let (kind, path) = (entry.file_type()?, entry.path());
-            if kind.is_dir() && !matches!(entry.file_name().to_str(), Some(".git" | ".helios")) {
+            if matches!(entry.file_name().to_str(), Some(".git" | ".helios")) {
+                continue;
+            }
+            if kind.is_dir() {
                 waiting.push(path);
             } else if kind.is_file() {
                 let parts = path.strip_prefix(folder)?.components().map(|part| part.as_os_str().to_str());
@@ -93,6 +123,8 @@ pub(super) async fn write_out(
     at: Option<&str>,
     out: &Path,
 ) -> anyhow::Result<ExitCode> {
+    // What is asked for first is most likely to fail. Everything is read from one state, whatever happens meanwhile.
+    let found = peer.request("universe:get", &json!({ "universe": universe, "at": at })).await?;
     let names = listed(peer, universe, at).await?;
     let (mut files, mut bytes) = (0, 0);
     for name in &names {
@@ -100,12 +132,11 @@ pub(super) async fn write_out(
         write(out, name, &content)?;
         (files, bytes) = (files + 1, bytes + content.len());
     }
-    let found = peer.request("universe:get", &json!({ "universe": universe, "at": at })).await?;
     if found["state"] != json!({}) && !names.iter().any(|name| name == "state.json") {
         write(out, "state.json", format!("{:#}\n", found["state"]).as_bytes())?;
         files += 1;
     }
-    out!("{}", json!({ "materialized": universe, "dir": out, "files": files, "bytes": bytes }));
+    out!("{}", json!({ "materialized": universe, "out": out, "files": files, "bytes": bytes }));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -16,8 +16,8 @@ use crate::peer::{Peer, PeerOptions};
 
 /// Makes, changes, compares and merges universes of a running server, as `universe:*` does.
 ///
-/// Wherever a universe or a commit is asked for, the id of a universe, of a snapshot or of a commit does, an alias, or a tag. Results are
-/// JSON, one value a line.
+/// A universe is named by its id; a commit by the id of its snapshot or its own, by its alias, or by a tag. Results are JSON, one value a
+/// line. The exit code is 2 if something is wrong.
 #[derive(Args, Debug)]
 pub(super) struct UniverseArgs {
     #[command(subcommand)]
@@ -40,7 +40,23 @@ fn word(value: impl ValueEnum) -> Option<String> {
     value.to_possible_value().map(|value| value.get_name().to_owned())
 }
 
+/// Differences and conflicts end with 1, so a failure must not.
+const FAILED: u8 = 2;
+
 pub(super) fn run(args: UniverseArgs) -> anyhow::Result<ExitCode> {
+    connected(args).or_else(|error| {
+        if error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|it| it.kind() == std::io::ErrorKind::BrokenPipe)
+        {
+            return Err(error);
+        }
+        say!("error: {error:#}");
+        Ok(ExitCode::from(FAILED))
+    })
+}
+
+fn connected(args: UniverseArgs) -> anyhow::Result<ExitCode> {
     actix_rt::System::new().block_on(async {
         let options = PeerOptions { timeout: Duration::from_secs(60), ca: args.ca, ..PeerOptions::default() };
         let mut peer = Peer::connect(&args.url, &options).await?;
@@ -76,7 +92,7 @@ async fn work(command: Command, peer: &mut Peer) -> anyhow::Result<ExitCode> {
         }
         Command::Commit { universe, message, work, tag } => {
             if let Some(folder) = work {
-                folder::take_over(peer, &universe, &folder).await?;
+                take_over(peer, &universe, &folder).await?;
             }
             return commit(peer, &universe, &message, tag).await;
         }
@@ -143,6 +159,22 @@ async fn list(peer: &mut Peer) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
+}
+
+/// Takes a folder over, by way of a fork: whatever fails on the way leaves the universe as it is.
+async fn take_over(peer: &mut Peer, universe: &str, work: &std::path::Path) -> anyhow::Result<()> {
+    let made = peer.request("universe:fork", &json!({ "from": universe })).await?;
+    let fork = made["universes"][0]["id"].as_str().unwrap_or_default().to_owned();
+    let taken = async {
+        folder::take_over(peer, &fork, work).await?;
+        let kept =
+            peer.request("universe:commit", &json!({ "universe": fork, "message": "a folder" })).await?;
+        peer.request("universe:restore", &json!({ "universe": universe, "to": kept["snapshotId"] })).await?;
+        anyhow::Ok(())
+    }
+    .await;
+    peer.request("universe:delete", &json!({ "universe": fork })).await?;
+    taken
 }
 
 async fn commit(

@@ -4,6 +4,7 @@ use std::fmt;
 
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
@@ -52,7 +53,7 @@ pub(super) fn failure(status: u16, code: &str, text: &str, more: &Value) -> Http
         body.extend(more.clone());
     }
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    HttpResponse::build(status).json(body)
+    HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")).json(body)
 }
 
 /// A success, with members beside `data`.
@@ -60,7 +61,7 @@ pub(super) fn success(data: Value, beside: Map<String, Value>) -> HttpResponse {
     let mut body = Map::from_iter([("success".to_owned(), true.into()), ("data".to_owned(), data)]);
     body.extend(beside);
     body.insert("requestId".to_owned(), request_id().into());
-    HttpResponse::Ok().json(body)
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body)
 }
 
 /// A new id. It is in the body; the header `X-Request-Id` has that of the connection's choice.

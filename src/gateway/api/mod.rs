@@ -19,7 +19,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, CONTENT_LENGTH, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Payload, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Resource, Route};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, Resource, Route};
 use serde_json::{Map, Value, json};
 
 use self::answer::Refusal;
@@ -51,19 +51,24 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     config.service(
         web::scope("/api")
             .wrap(from_fn(rate::limit))
-            .service(at("/metrics", "GET", web::get().to(numbers::metrics)))
-            .service(at("/stats", "GET", web::get().to(numbers::stats)))
-            .service(at("/benchmarks", "GET", web::get().to(numbers::benchmarks)))
-            .service(at("/universes", "GET", web::get().to(universes::list)))
+            .service(at("/metrics", "GET", reading().to(numbers::metrics)))
+            .service(at("/stats", "GET", reading().to(numbers::stats)))
+            .service(at("/benchmarks", "GET", reading().to(numbers::benchmarks)))
+            .service(at("/universes", "GET", reading().to(universes::list)))
             .service(at("/universes/create", "POST", web::post().to(universes::create)))
             .service(at("/universes/batch", "POST", web::post().to(universes::batch)))
             .service(
-                at("/universes/{id}", "GET, DELETE", web::get().to(universes::get))
+                at("/universes/{id}", "GET, DELETE", reading().to(universes::get))
                     .route(web::delete().to(universes::delete)),
             )
             .service(at("/universes/{id}/operations", "POST", web::post().to(universes::operate)))
             .default_service(web::to(not_found)),
     );
+}
+
+/// GET, and HEAD as everywhere.
+fn reading() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
 }
 
 /// A path, what it answers, and what else it is told.
@@ -95,6 +100,10 @@ async fn json_of(request: &HttpRequest, body: Payload) -> Result<Option<Value>, 
         return Err(too_large().into());
     }
     let invalid = |text: String| Refusal(MethodError::of(ErrorCode::ValidationError, text));
+    // Pages of other sites may send anything but this without asking first.
+    if !matches!(request.content_type(), "application/json" | "") {
+        return Err(invalid("the content type must be application/json".to_owned()));
+    }
     let read = tokio::time::timeout(BODY_TIME_MAX, body.to_bytes_limited(BODY_BYTES_MAX)).await;
     let read = read.map_err(|_| invalid("the body does not come".to_owned()))?.map_err(|_| too_large())?;
     let bytes = read.map_err(|error| invalid(format!("the body cannot be read: {error}")))?;

@@ -81,7 +81,7 @@ fn helios(around: &Surroundings, stats: &Value, measured: &Value) -> Value {
             "uptime": around.shared.metrics.uptime().as_secs_f64(),
             "memoryUsage": memory(),
             "averageVSTLatency": {
-                "average": commit["p50Us"],
+                "average": commit["meanUs"],
                 "target": commit["targetUs"],
                 "status": commit["status"],
                 "samples": commit["samples"],

@@ -16,7 +16,8 @@ use serde_json::json;
 use super::answer::failure;
 use crate::gateway::serve::Surroundings;
 
-/// Addresses that are remembered. Beyond them, those whose window is over are forgotten, then all.
+/// Addresses that are remembered. Beyond them, those whose window is over are forgotten; if that is nobody, who is new
+/// has to wait.
 const ADDRESSES_MAX: usize = 100_000;
 
 /// Who has asked how often. Clones mean the same.
@@ -43,7 +44,7 @@ impl ApiRate {
         if windows.len() >= ADDRESSES_MAX && !windows.contains_key(&address) {
             windows.retain(|_, window| window.ends_ms > now_ms);
             if windows.len() >= ADDRESSES_MAX {
-                windows.clear();
+                return Left { allowed: false, remaining: 0, reset_s: window_ms.div_ceil(1_000) };
             }
         }
         let window = windows.entry(address).or_insert(Window { ends_ms: 0, requests: 0 });
@@ -69,7 +70,7 @@ pub(in super::super) async fn limit<B: MessageBody + 'static>(
         return Ok(next.call(request).await?.map_into_boxed_body());
     };
     let (limit, window) = (around.options.api_requests_max, around.options.api_window.get());
-    let address = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip());
+    let address = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| network(address.ip()));
     let now_ms = around.shared.clock.now_ms();
     let left = around.api_rate.take(address, limit, window.as_millis() as u64, now_ms);
     let mut response = if left.allowed {
@@ -94,6 +95,17 @@ pub(in super::super) async fn limit<B: MessageBody + 'static>(
         headers.insert(RETRY_AFTER, HeaderValue::from(left.reset_s));
     }
     Ok(response)
+}
+
+/// Who has one address of IPv6 has all of its /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(all) => match all.to_ipv4_mapped() {
+            Some(four) => four.into(),
+            None => IpAddr::from((u128::from(all) >> 64 << 64).to_be_bytes()),
+        },
+    }
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::answer::{Refusal, success};
 use super::{json_of, object};
 use crate::dispatch::MethodError;
-use crate::gateway::caller::call;
+use crate::gateway::caller::{call, check};
 use crate::gateway::serve::Surroundings;
 
 type Answer = Result<HttpResponse, Refusal>;
@@ -19,13 +19,14 @@ type Answer = Result<HttpResponse, Refusal>;
 /// `POST /api/universes/create`. What a front end sends without `config` is taken as the configuration itself.
 pub(super) async fn create(around: Data<Surroundings>, request: HttpRequest, body: Payload) -> Answer {
     let began = Instant::now();
+    check(&around, &request, "universe:create")?;
     let mut body = object(&request, body).await?;
-    let count = body.remove("count").unwrap_or_else(|| 1.into());
+    let count = body.remove("count").filter(|count| !count.is_null()).unwrap_or_else(|| 1.into());
     let count = whole(&count).ok_or_else(|| wrong("/count: must be a whole number from 1 to 1000"))?;
     let mut config = match body.remove("config") {
         Some(Value::Object(config)) => config,
+        None | Some(Value::Null) => body,
         Some(_) => return Err(wrong("/config: must be an object").into()),
-        None => body,
     };
     let mut metadata = match config.remove("metadata") {
         None | Some(Value::Null) => Map::new(),
@@ -92,7 +93,9 @@ pub(super) struct Page {
 }
 
 /// `GET /api/universes`: the first hundred, and where to go on.
-pub(super) async fn list(around: Data<Surroundings>, request: HttpRequest, page: Query<Page>) -> Answer {
+pub(super) async fn list(around: Data<Surroundings>, request: HttpRequest) -> Answer {
+    let page = Query::<Page>::from_query(request.query_string());
+    let page = page.map_err(|error| wrong(&format!("the query is wrong: {error}")))?;
     let wish = json!({ "cursor": page.cursor, "limit": page.limit });
     Ok(success(call(&around, &request, "universe:list", &wish).await?, Map::new()))
 }
@@ -107,10 +110,11 @@ pub(super) async fn get(around: Data<Surroundings>, request: HttpRequest, id: Pa
     let log = json!({ "universe": id, "limit": SNAPSHOTS_MAX });
     let mut log = call(&around, &request, "universe:log", &log).await?;
     let commits = log["commits"].take();
-    let snapshots: Vec<_> = commits
-        .as_array()
-        .into_iter()
-        .flatten()
+    // Those that were asked for here: what was there before a fork is its parent's.
+    let own = commits.as_array().into_iter().flatten();
+    let own = own.take_while(|commit| commit["commitId"] != found["metadata"]["originId"]);
+    let snapshots: Vec<_> = own
+        .filter(|commit| commit["automatic"] == false)
         .map(|commit| {
             json!({
                 "id": commit["snapshotId"],
@@ -143,12 +147,13 @@ pub(super) async fn operate(
     body: Payload,
 ) -> Answer {
     let began = Instant::now();
+    check(&around, &request, "universe:operate")?;
     let mut body = object(&request, body).await?;
     let operation = body.remove("operation").unwrap_or_default();
     if !operation.is_string() {
         return Err(wrong("/operation: must name an operation").into());
     }
-    let params = body.remove("params").unwrap_or_else(|| json!({}));
+    let params = body.remove("params").filter(|params| !params.is_null()).unwrap_or_else(|| json!({}));
     let wish = json!({ "universe": id.into_inner(), "operation": operation, "params": params });
     let data = call(&around, &request, "universe:operate", &wish).await?;
     let took = began.elapsed();
@@ -158,6 +163,7 @@ pub(super) async fn operate(
 
 /// `POST /api/universes/batch`: an array of operations, or an object with one.
 pub(super) async fn batch(around: Data<Surroundings>, request: HttpRequest, body: Payload) -> Answer {
+    check(&around, &request, "universe:batch")?;
     let mut operations = match json_of(&request, body).await? {
         Some(Value::Array(operations)) => operations,
         Some(Value::Object(mut body)) => match body.remove("operations") {

@@ -2,6 +2,7 @@
 //! known is null.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,6 +12,7 @@ use super::super::errors;
 use super::history::Nothing;
 use super::{UniverseDesk, id, waiting};
 use crate::dispatch::{Context, MethodError};
+use crate::protocol::ErrorCode;
 use crate::universes::{Shape, Universe, UniverseError, UniverseId, Universes};
 
 /// Parameters of `universe:analyze`.
@@ -31,7 +33,11 @@ const LISTED_MAX: usize = 1_000;
 pub(super) async fn analysis(desk: &UniverseDesk, id: UniverseId) -> Result<Json, MethodError> {
     let universe = desk.universes.get(id).map_err(|error| errors::universe(&error))?;
     let (universes, counts) = (desk.universes.clone(), desk.counts(id));
+    // It reads a whole state from the disk: one at a time.
+    let alone = Arc::clone(&desk.alone).acquire_owned().await;
+    let alone = alone.map_err(|_| MethodError::from(ErrorCode::ServerDraining))?;
     let examined = move || {
+        let _alone = alone;
         let shape = universes.shape(id)?;
         let issue = match universes.verify(id) {
             Ok(()) => None,
@@ -47,8 +53,7 @@ pub(super) async fn analysis(desk: &UniverseDesk, id: UniverseId) -> Result<Json
     let own = universe.own_bytes();
     let shared = 1.0 - own.min(head.sizes.bytes()) as f64 / head.sizes.bytes().max(1) as f64;
     let common = counts.iter().max_by_key(|(_, count)| **count).map(|(operation, _)| operation.clone());
-    let total: u64 = counts.values().sum();
-    let alive_ms = desk.universes.now_ms().saturating_sub(head.created_at);
+    let active_ms = head.last_modified.saturating_sub(head.created_at);
     Ok(json!({
         "basic": {
             "id": id,
@@ -75,7 +80,7 @@ pub(super) async fn analysis(desk: &UniverseDesk, id: UniverseId) -> Result<Json
             "accessPatterns": {
                 "totalOperations": head.operations,
                 "operationTypes": counts,
-                "averageTimeBetweenOperations": (total > 0).then(|| alive_ms / total),
+                "averageTimeBetweenOperations": (head.operations > 0).then(|| active_ms / head.operations),
                 "mostCommonOperation": common,
             },
             "optimizationOpportunities": advice,

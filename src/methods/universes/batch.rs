@@ -17,8 +17,8 @@ const BATCH_MAX: usize = 1_000;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Batch {
-    /// The operations, in order. One that fails does not hold up the others.
-    operations: Vec<Operate>,
+    /// The operations, in order. One that fails, or is none, does not hold up the others.
+    operations: Vec<Json>,
 }
 
 pub(super) async fn batch(ctx: Context, desk: UniverseDesk, params: Batch) -> Result<Json, MethodError> {
@@ -29,12 +29,17 @@ pub(super) async fn batch(ctx: Context, desk: UniverseDesk, params: Batch) -> Re
     }
     let mut results = Vec::with_capacity(count);
     for operation in params.operations {
-        let done = operate(ctx.clone(), desk.clone(), operation).await;
+        let done = match serde_json::from_value::<Operate>(operation) {
+            Ok(operation) => operate(ctx.clone(), desk.clone(), operation).await,
+            Err(error) => Err(MethodError::invalid([error])),
+        };
         results.push(match done {
             Ok(data) => json!({ "success": true, "data": data }),
             Err(error) => {
+                let details: Json =
+                    error.as_failure().details.and_then(|it| it.read().ok()).unwrap_or_default();
                 let (code, message) = (error.code().to_owned(), error.message().to_owned());
-                json!({ "success": false, "error": message, "code": code })
+                json!({ "success": false, "error": message, "code": code, "details": details })
             }
         });
     }

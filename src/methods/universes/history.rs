@@ -40,7 +40,7 @@ pub(super) async fn commit(ctx: Context, desk: UniverseDesk, params: Commit) -> 
     let (began, universe) = (Instant::now(), id("universe", &params.universe)?);
     let Commit { message, author, name, description, tags, .. } = params;
     let author = author.or_else(|| ctx.principal().name().map(str::to_owned));
-    let note = Note { message, author, name, description, tags };
+    let note = Note { message, author, name, description, tags, automatic: false };
     let committed = desk.universes.commit(universe, note).await.map_err(|error| errors::universe(&error))?;
     let told = json!({
         "type": "commit",
@@ -120,11 +120,11 @@ pub(super) struct DiffParams {
     values: bool,
 }
 
-pub(super) async fn diff(_: Context, desk: UniverseDesk, params: DiffParams) -> Result<Json, MethodError> {
+pub(super) async fn diff(ctx: Context, desk: UniverseDesk, params: DiffParams) -> Result<Json, MethodError> {
     let limit = params.limit.unwrap_or(LIMIT_MAX).min(LIMIT_MAX);
     let (universes, values) = (desk.universes.clone(), params.values);
     let diff = waiting(move || universes.diff(&side(&params.from), &side(&params.to), limit, values)).await?;
-    Ok(json!(diff))
+    Ok(json!(desk.shown(&ctx, diff)))
 }
 
 /// A universe, if the text is its id, or a commit.

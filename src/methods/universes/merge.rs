@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::super::errors;
 use super::create::MAIN;
 use super::{UniverseDesk, id};
 use crate::dispatch::{Context, MethodError};
@@ -46,7 +45,7 @@ pub(super) async fn merge(ctx: Context, desk: UniverseDesk, params: Merge) -> Re
         note: note(&ctx, params.message, &params.sources),
     };
     let strategy = wish.strategy;
-    let merged = desk.universes.merge(wish).await.map_err(|error| errors::universe(&error))?;
+    let merged = desk.universes.merge(wish).await.map_err(|error| desk.failed(&ctx, error))?;
     let told = told(target, &params.sources, strategy);
     desk.tell_operation(target, "merge", &told, began.elapsed()).await;
     Ok(result(&merged))
@@ -62,7 +61,7 @@ async fn merge_into_main(ctx: &Context, desk: &UniverseDesk, params: Merge) -> R
     let strategy = params.strategy.unwrap_or(Strategy::ThreeWay);
     let Merge { on_conflict, resolutions, .. } = params;
     let merged = desk.universes.merge_into_main(source, strategy, on_conflict, resolutions).await;
-    let changes = merged.map_err(|error| errors::universe(&error))?;
+    let changes = merged.map_err(|error| desk.failed(ctx, error))?;
     let told = json!({ "type": "merge", "operation": "merge_universes", "target": MAIN, "changes": changes });
     desk.tell_operation(source, "merge", &told, began.elapsed()).await;
     Ok(json!({ "changes": changes }))

@@ -21,13 +21,14 @@ use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
+use tokio::sync::Semaphore;
 
 use super::errors;
 use super::options::KvOptions;
 use super::topics::TopicDesk;
 use crate::dispatch::{Context, MethodError, MethodOptions, RegistryBuilder};
 use crate::protocol::ErrorCode;
-use crate::universes::{UniverseError, UniverseId, Universes};
+use crate::universes::{Diff, UniverseError, UniverseId, Universes};
 
 /// What the methods of universes work with.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub(super) struct UniverseDesk {
     kv: KvOptions,
     counts: Arc<Mutex<HashMap<UniverseId, Counts>>>,
     benchmarks: benchmark::Benchmarks,
+    /// For what takes much memory or time: one at a time.
+    alone: Arc<Semaphore>,
 }
 
 /// How often each operation was done with a universe since the start.
@@ -56,11 +59,34 @@ impl UniverseDesk {
         Err(error.with_details(&serde_json::json!({ "permission": permission })))
     }
 
+    /// A difference as the caller may see it: whoever may not read keys sees their names only.
+    fn shown(&self, ctx: &Context, mut diff: Diff) -> Diff {
+        if self.check_keys(ctx, "kv:read").is_err() {
+            diff.hide_keys();
+        }
+        diff
+    }
+
+    /// A failure as the caller may see it.
+    fn failed(&self, ctx: &Context, mut error: UniverseError) -> MethodError {
+        if let UniverseError::Conflicts(conflicts) = &mut error
+            && self.check_keys(ctx, "kv:read").is_err()
+        {
+            let keys = conflicts.iter_mut().filter(|conflict| conflict.path.starts_with("kv:"));
+            keys.for_each(|it| (it.base, it.ours, it.theirs) = Default::default());
+        }
+        errors::universe(&error)
+    }
+
     fn count(&self, id: UniverseId, operation: &str) {
         let mut counts = self.counts.lock();
         if self.universes.get(id).is_err() {
             counts.remove(&id);
             return;
+        }
+        // Some go without being asked for.
+        if counts.len() > 2 * self.universes.count() {
+            counts.retain(|id, _| self.universes.get(*id).is_ok());
         }
         *counts.entry(id).or_default().entry(operation.to_owned()).or_default() += 1;
     }
@@ -113,6 +139,7 @@ pub(super) fn add(to: &mut RegistryBuilder, universes: &Universes, kv: &KvOption
         kv: kv.clone(),
         counts: Arc::default(),
         benchmarks: benchmark::Benchmarks::default(),
+        alone: Arc::new(Semaphore::new(1)),
     };
     let mut on = Namespace { to, desk: &desk };
     on.method("universe:create", WRITE, "Makes universes that begin with a state.", create::create);

@@ -100,7 +100,7 @@ impl Work<'_> {
         let Snapshot { name, description, tags, .. } = params;
         let author = self.ctx.principal().name().map(str::to_owned);
         let message = description.clone().or_else(|| name.clone()).unwrap_or_default();
-        let note = Note { message, author, name, description, tags };
+        let note = Note { message, author, name, description, tags, automatic: false };
         let kept = self.desk.universes.commit(self.universe, note).await.map_err(|error| told(&error))?;
         let (id, universes) = (kept.commit.to_string(), self.desk.universes.clone());
         let (commit_id, commit) = waiting(move || universes.commit_called(&id)).await?;
@@ -193,7 +193,8 @@ impl Work<'_> {
             resolutions: params.resolutions,
             note: merge::note(self.ctx, None, &sources),
         };
-        let merged = self.desk.universes.merge(wish).await.map_err(|error| told(&error))?;
+        let merged = self.desk.universes.merge(wish).await;
+        let merged = merged.map_err(|error| self.desk.failed(self.ctx, error))?;
         let metadata = merge::told(self.universe, &sources, strategy);
         let mut result = merge::result(&merged);
         result["success"] = true.into();
@@ -248,6 +249,7 @@ impl Work<'_> {
         let (universes, sides, values) =
             (self.desk.universes.clone(), (side(&from), side(&to)), params.values);
         let diff = waiting(move || universes.diff(&sides.0, &sides.1, PATHS_MAX, values)).await?;
+        let diff = self.desk.shown(self.ctx, diff);
         let metadata = json!({ "type": "diff", "universeId": self.universe });
         let result = json!({
             "fromSnapshot": from,

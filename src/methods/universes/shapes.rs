@@ -23,6 +23,7 @@ pub(super) fn metadata(universes: &Universes, universe: &Universe) -> Json {
         "name": head.name,
         "snapshotId": head.root.to_string(),
         "commitId": head.commit.to_string(),
+        "originId": head.origin.to_string(),
         "committed": universe.is_clean(),
         "entries": head.sizes.entries,
         "fileBytes": head.sizes.file_bytes,
@@ -48,6 +49,7 @@ pub(super) fn commit(id: ContentId, commit: &Commit) -> Json {
         "name": commit.note.name,
         "description": commit.note.description,
         "tags": commit.note.tags,
+        "automatic": commit.note.automatic,
         "stateSize": commit.sizes.json_bytes,
     })
 }

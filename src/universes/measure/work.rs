@@ -26,10 +26,7 @@ impl Scratch {
     /// # Errors
     /// If there is no room for them.
     pub fn open() -> Result<Self, NotDone> {
-        static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let name =
-            format!("helios-measure-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let directory = std::env::temp_dir().join(name);
+        let directory = std::env::temp_dir().join(format!("helios-measure-{}", uuid::Uuid::new_v4()));
         let options = StoreOptions { data_dir: directory.clone(), ..StoreOptions::default() };
         let failed = |error: &dyn std::fmt::Display| NotDone(error.to_string());
         let store = Store::open(&options, Seams::default()).map_err(|error| failed(&error))?;

@@ -33,6 +33,40 @@ pub struct Creation {
     pub inherit_metadata: bool,
 }
 
+/// What the front ends of a batch find its universes by; of no meaning for their forks.
+const BATCH: &str = "batchId";
+const INDEX: &str = "creationIndex";
+
+/// Bytes of what the application keeps with each universe, with its name. It is in memory for each of them.
+const ABOUT_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of a name, and of a type.
+const NAME_BYTES_MAX: usize = 256;
+
+fn check_about(wish: &Creation) -> Result<(), UniverseError> {
+    let too_large =
+        |what, bytes: usize, limit| Err(UniverseError::TooLarge { what, bytes: bytes as u64, limit });
+    for (what, text) in [("a name", &wish.name), ("a type", &wish.kind)] {
+        let bytes = text.as_ref().map_or(0, String::len);
+        if bytes > NAME_BYTES_MAX {
+            return too_large(what, bytes, NAME_BYTES_MAX);
+        }
+    }
+    let bytes = serde_json::to_vec(&wish.metadata).map_or(0, |text| text.len());
+    if bytes > ABOUT_BYTES_MAX { too_large("metadata", bytes, ABOUT_BYTES_MAX) } else { Ok(()) }
+}
+
+/// The metadata of the parent, if they are wanted. With those of the fork they may be twice as long as either.
+fn inherited(source: &Universe, wish: &Creation) -> Map<String, Json> {
+    let mut metadata = if wish.inherit_metadata { source.head.metadata.clone() } else { Map::new() };
+    metadata.remove(BATCH);
+    metadata.remove(INDEX);
+    if serde_json::to_vec(&metadata).map_or(0, |text| text.len()) > ABOUT_BYTES_MAX {
+        metadata.clear();
+    }
+    metadata
+}
+
 /// What a new universe begins with.
 pub(super) struct Beginning {
     pub(super) tree: Tree<Entry>,
@@ -54,7 +88,7 @@ impl Engine {
             None => self.begin_anew(&wish.state)?,
             Some(parent) if wish.empty => {
                 let source = self.universe(parent)?;
-                let metadata = if wish.inherit_metadata { source.head.metadata.clone() } else { Map::new() };
+                let metadata = inherited(&source, &wish);
                 Beginning { metadata, ..self.begin_anew(&wish.state)? }
             }
             Some(parent) => self.begin_from(parent, &wish)?,
@@ -71,6 +105,7 @@ impl Engine {
         if count > limit {
             return Err(UniverseError::TooMany { limit });
         }
+        check_about(wish)?;
         match self.options.universes_max {
             limit if self.table.len() + count > limit => Err(UniverseError::Full { limit }),
             _ => Ok(()),
@@ -86,7 +121,7 @@ impl Engine {
         let mut draft = Draft::new(Tree::new(), Sizes::EMPTY, self.version, self.limits());
         draft.replace(state)?;
         let (tree, sizes) = (draft.tree, draft.sizes);
-        let commit = Commit::new(tree.id(), sizes, &[], Note::message("created"), self.now_ms);
+        let commit = Commit::new(tree.id(), sizes, &[], Note::automatic("created"), self.now_ms);
         let committed = (commit.tree, tree.clone());
         let commit = (self.keep(commit, tree.clone(), Tree::new()), 0);
         let (metadata, kind) = (Map::new(), "default".to_owned());
@@ -109,7 +144,7 @@ impl Engine {
             }
             None => {
                 if tree.id() != source.head.committed {
-                    (source, _) = self.commit(&source, &[], Note::message("fork point"))?;
+                    (source, _) = self.commit(&source, &[], Note::automatic("fork point"))?;
                 }
                 commit = (source.head.commit, source.head.generation);
                 committed = (source.head.committed, tree.clone());
@@ -120,7 +155,7 @@ impl Engine {
             draft.merge(&wish.state)?;
             (tree, sizes) = (draft.tree, draft.sizes);
         }
-        let metadata = if wish.inherit_metadata { source.head.metadata.clone() } else { Map::new() };
+        let metadata = inherited(&source, wish);
         let (kind, keys_base) = (source.head.kind.clone(), source.head.keys_base);
         Ok(Beginning { tree, base, sizes, commit, committed, metadata, kind, keys_base })
     }
@@ -128,8 +163,8 @@ impl Engine {
     fn make(&mut self, from: &Beginning, wish: &Creation, number: usize) -> UniverseId {
         let mut metadata = from.metadata.clone();
         metadata.extend(wish.metadata.clone());
-        if wish.count > 1 || metadata.contains_key("batchId") {
-            metadata.insert("creationIndex".to_owned(), number.into());
+        if wish.count > 1 || metadata.contains_key(BATCH) {
+            metadata.insert(INDEX.to_owned(), number.into());
         }
         let id = UniverseId::generate();
         let head = Head {
@@ -146,6 +181,7 @@ impl Engine {
             commit: from.commit.0,
             generation: from.commit.1,
             committed: from.committed.0,
+            origin: from.commit.0,
             snapshots: 0,
             operations: 0,
             keys_base: from.keys_base,

@@ -21,7 +21,7 @@ impl Engine {
         wish: &Creation,
     ) -> Result<Vec<UniverseId>, UniverseError> {
         self.check_count(wish)?;
-        let commit = Commit::new(tree.id(), sizes, &[], Note::message("fork of main"), self.now_ms);
+        let commit = Commit::new(tree.id(), sizes, &[], Note::automatic("fork of main"), self.now_ms);
         let committed = (commit.tree, tree.clone());
         let commit = (self.keep(commit, tree.clone(), tree.clone()), 0);
         let beginning = Beginning {
@@ -115,7 +115,7 @@ impl Engine {
         if !conflicts.is_empty() {
             return Err(UniverseError::Conflicts(conflicts));
         }
-        let (universe, _) = self.commit(&universe, &[], Note::message("merged into main"))?;
+        let (universe, _) = self.commit(&universe, &[], Note::automatic("merged into main"))?;
         let head = Head { keys_base: Some(theirs.id()), ..universe.head.clone() };
         let resident = universe.resident.lock().clone();
         self.put(head, resident, None);

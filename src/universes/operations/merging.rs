@@ -105,7 +105,7 @@ impl Engine {
     fn clean(&mut self, id: UniverseId) -> Result<(), UniverseError> {
         let universe = self.universe(id)?;
         if self.tree(&universe)?.id() != universe.head.committed {
-            self.commit(&universe, &[], Note::message("before a merge"))?;
+            self.commit(&universe, &[], Note::automatic("before a merge"))?;
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ mod shared;
 mod snapshot;
 mod snapshots;
 mod state;
+mod syncing;
 mod tending;
 pub mod tools;
 mod value;

@@ -15,6 +15,8 @@ use super::outcome::Done;
 pub(super) enum Order {
     /// Carry out some work and say what it gave. `permits` is the room that it takes.
     Work { work: Vec<Work>, permits: u32, answer: oneshot::Sender<Result<Vec<Done>, StoreError>> },
+    /// Bring everything that was answered to the disk, whatever the mode.
+    Sync { answer: oneshot::Sender<Result<(), StoreError>> },
     /// Write a snapshot and say its revision.
     Snapshot { answer: oneshot::Sender<Result<u64, StoreError>> },
     /// A snapshot is written, or could not be.

@@ -104,15 +104,20 @@ const BYTES: u8 = 0;
 const JSON: u8 = 1;
 
 impl Stored for Entry {
-    /// The version is not written down; it is 1.
-    fn read_content(bytes: &[u8]) -> Option<Self> {
-        let (kind, rest) = bytes.split_first()?;
+    /// The version is not written down: it is made of the content, and larger than any revision. So two contents have
+    /// two versions, though those that were handed out before do not hold any more.
+    fn read_content(content: &[u8]) -> Option<Self> {
+        let (kind, rest) = content.split_first()?;
         let (end, bytes) = rest.split_first_chunk()?;
         let value = match *kind {
             BYTES => Value::bytes(bytes),
             JSON => Value::json(bytes),
             _ => return None,
         };
-        Some(Self { value, version: 1, expires_at: u64::from_le_bytes(*end) })
+        let hash = blake3::hash(content);
+        let number = hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        // As long as a number in JavaScript can be, with its first bit.
+        let version = (1 << 52) | (number >> 12);
+        Some(Self { value, version, expires_at: u64::from_le_bytes(*end) })
     }
 }

@@ -92,6 +92,17 @@ impl Writer {
             for order in orders {
                 match order {
                     Order::Work { work, answer, .. } => self.work(work, answer),
+                    Order::Sync { answer } => {
+                        self.commit();
+                        let synced = self
+                            .shared
+                            .health
+                            .get()
+                            .check()
+                            .and_then(|()| self.sync().map_err(|error| self.fail(error)));
+                        // Who asked may have gone; it is on the disk.
+                        let _ = answer.send(synced);
+                    }
                     Order::Snapshot { answer } => self.snapshots.ask(answer),
                     Order::SnapshotDone { revision, written, took } => {
                         self.commit();
@@ -144,13 +155,20 @@ impl Writer {
                 log::encode(&committed, &mut self.buffer);
                 self.commits.push(committed);
             }
-            if self.buffer.len() >= BATCH_BYTES_MAX
-                && let Err(error) = self.flush()
-            {
-                self.refuse(&error);
-                let _ = answer.send(Err(error));
-                return;
+            if self.buffer.len() >= BATCH_BYTES_MAX {
+                if let Err(error) = self.flush() {
+                    self.refuse(&error);
+                    let _ = answer.send(Err(error));
+                    return;
+                }
+                // What is written is answered so, whatever becomes of what follows.
+                self.answer();
             }
+        }
+        if self.buffer.is_empty() && self.commits.is_empty() {
+            self.answer();
+            let _ = answer.send(Ok(done));
+            return;
         }
         self.answers.push((answer, done));
     }
@@ -172,6 +190,11 @@ impl Writer {
         if let Err(error) = self.flush() {
             return self.refuse(&error);
         }
+        self.answer();
+    }
+
+    /// Answers everybody whose work is written.
+    fn answer(&mut self) {
         for (answer, done) in self.answers.drain(..) {
             // Who asked may have gone; what was asked is done.
             let _ = answer.send(Ok(done));

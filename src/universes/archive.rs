@@ -124,13 +124,15 @@ impl Archive {
     }
 }
 
-/// The nearest commit that two have come from.
+/// The nearest commit that two have come from; `None` if they have come from different beginnings. Where history was
+/// cut off before they meet, nobody can say.
 pub(super) fn common(
     a: ContentId,
     b: ContentId,
     commit: impl Fn(ContentId) -> Result<Option<Commit>, UniverseError>,
 ) -> Result<Option<(ContentId, Commit)>, UniverseError> {
     let generation = |id| Ok::<_, UniverseError>(commit(id)?.map_or(0, |commit| commit.generation));
+    let mut cut = false;
     let mut seen: [HashSet<ContentId>; 2] = Default::default();
     let mut waiting = BinaryHeap::from([(generation(a)?, a, 0), (generation(b)?, b, 1)]);
     // From the youngest back: what both have come to first is the nearest.
@@ -138,13 +140,20 @@ pub(super) fn common(
         if !seen[side].insert(id) {
             continue;
         }
-        let Some(found) = commit(id)? else { continue };
+        let Some(found) = commit(id)? else {
+            cut = true;
+            continue;
+        };
         if seen[1 - side].contains(&id) {
             return Ok(Some((id, found)));
         }
         for parent in found.parents {
             waiting.push((generation(parent)?, parent, side));
         }
+    }
+    if cut {
+        let text = "the history does not go back to a common state any more: merge by union or replace";
+        return Err(UniverseError::Invalid { place: "strategy", text: text.to_owned() });
     }
     Ok(None)
 }

@@ -2,6 +2,7 @@
 //! was only on the way is not written at all.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
@@ -92,7 +93,8 @@ impl Checkpointer {
         let shared = Arc::clone(shared);
         let work = move || {
             for checkpoint in waiting {
-                let done = checkpoint.carry_out(&shared.archive);
+                let carried_out = catch_unwind(AssertUnwindSafe(|| checkpoint.carry_out(&shared.archive)));
+                let done = carried_out.unwrap_or(Err(UniverseError::Panicked));
                 // If nobody listens any more, the writer has moved it itself.
                 let _ = shared.queue.push(Order::Checkpointed(done), usize::MAX);
             }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::archive::{self, Archive};
 use super::commit::{Commit, Note, alias};
@@ -13,6 +14,9 @@ use super::table::Table;
 use super::universe::{Head, Resident, Universe, UniverseId};
 use crate::store::{Check, Command, Entry};
 use crate::universe::{ContentId, Tree};
+
+/// How far back a state is looked for in the history of a universe.
+const HISTORY_MAX: usize = 1_000;
 
 /// The universes while they are changed.
 #[derive(Debug)]
@@ -80,7 +84,8 @@ impl Engine {
             return Ok(tree);
         }
         let near = self.tree(universe)?;
-        let (tree, _) = self.archive.load(universe.head.committed, &near)?;
+        let (tree, bytes) = self.archive.load(universe.head.committed, &near)?;
+        universe.weight.fetch_add(bytes, Ordering::Relaxed);
         universe.resident.lock().committed = Some(tree.clone());
         Ok(tree)
     }
@@ -95,7 +100,7 @@ impl Engine {
         let id = head.id;
         let known = self.table.get(id).map(|universe| {
             let tree = universe.resident.lock().tree.clone();
-            (tree, universe.weight.load(std::sync::atomic::Ordering::Relaxed))
+            (tree, universe.weight.load(Ordering::Relaxed))
         });
         let weight = known.as_ref().map_or(0, |(_, weight)| *weight);
         if let Some(base) =
@@ -192,15 +197,39 @@ impl Engine {
         }
     }
 
-    /// The state of a commit.
+    /// The commit that something is called by. The id of a state is first looked for in the history of a universe:
+    /// others may have had the same.
+    pub(super) fn find_commit_of(
+        &self,
+        universe: &Universe,
+        text: &str,
+    ) -> Result<(ContentId, Commit), UniverseError> {
+        let (state, mut next) = (text.parse::<ContentId>().ok(), Some(universe.head.commit));
+        for _ in 0..HISTORY_MAX {
+            let Some(id) = next.filter(|_| state.is_some()) else { break };
+            let Ok(commit) = self.known_commit(id) else { break };
+            if state == Some(commit.tree) || state == Some(id) {
+                return Ok((id, commit));
+            }
+            next = commit.parents.first().copied();
+        }
+        self.find_commit(text)
+    }
+
+    /// The state of a commit. What is read for it counts as memory of the universe that wants it.
     pub(super) fn commit_tree(
         &self,
+        wanted_by: &Universe,
         (id, commit): &(ContentId, Commit),
         near: &Tree<Entry>,
     ) -> Result<Tree<Entry>, UniverseError> {
         match self.effects.commits.iter().find(|new| new.id == *id) {
             Some(new) => Ok(new.tree.clone()),
-            None => Ok(self.archive.load(commit.tree, near)?.0),
+            None => {
+                let (tree, bytes) = self.archive.load(commit.tree, near)?;
+                wanted_by.weight.fetch_add(bytes, Ordering::Relaxed);
+                Ok(tree)
+            }
         }
     }
 
@@ -214,6 +243,11 @@ impl Engine {
             Some(new) => Ok(Some((*new.commit).clone())),
             None => self.archive.commit(id),
         })
+    }
+
+    /// How many universes have changed since the last write.
+    pub(super) fn changed(&self) -> usize {
+        self.effects.changed.len() + self.effects.gone.len()
     }
 
     /// Takes the effects so far out, to put them back if the next operation fails.
@@ -242,7 +276,7 @@ pub(super) fn tree_of(
     // What it was forked from is likely to have most of it.
     let near = nearest(table, universe);
     let (tree, bytes) = archive.load(universe.head.root, &near)?;
-    universe.weight.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+    universe.weight.fetch_add(bytes, Ordering::Relaxed);
     universe.resident.lock().tree = Some(tree.clone());
     Ok(tree)
 }

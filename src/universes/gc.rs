@@ -1,6 +1,6 @@
 //! Taking away what nothing refers to: states of deleted universes, and history that is older than is wanted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde::Serialize;
 
@@ -42,14 +42,18 @@ impl Writer {
         let _moving = self.shared.archive.moving.lock();
         // What was forked last may go with this.
         *self.shared.main.lock() = None;
-        let pinned = self.shared.archive.pinned.lock();
+        // Nobody can pin anything meanwhile, for that takes what is held here; letting go must not wait.
+        let pinned = self.shared.archive.pinned.lock().clone();
+        // What is taken away must not be what a log that comes back refers to.
+        self.shared.store.sync_blocking()?;
         let now_ms = self.shared.store.now_ms();
-        let mut marks = Marks { objects: &self.shared.archive.objects, marked: HashSet::new() };
-        for id in &*pinned {
+        let objects = &self.shared.archive.objects;
+        let mut marks = Marks { objects, marked: HashSet::new(), by_tree: HashMap::new() };
+        for id in &pinned {
             marks.tree(*id)?;
         }
         marks.table(&self.engine.table, retention, now_ms)?;
-        let marked = marks.marked;
+        let Marks { marked, by_tree, .. } = marks;
         let keep_name = |name: &[u8], id: &[u8]| {
             let commit = id.try_into().is_ok_and(|id| marked.contains(&ContentId::from_bytes(id)));
             let tree =
@@ -59,9 +63,13 @@ impl Writer {
                     marked.contains(&tree) || crate::universe::Tree::<()>::is_empty_id(tree)
                 })
         };
-        let Amount { objects, bytes } =
-            self.shared.archive.objects.sweep(|id| marked.contains(id), keep_name)?;
-        Ok(Swept { objects, bytes, kept: marked.len() as u64 })
+        let Amount { objects: gone, bytes } = objects.sweep(|id| marked.contains(id), keep_name)?;
+        // A state whose last commit is gone is still called by its id, if another commit has it.
+        let named = |(tree, commit): (ContentId, ContentId)| {
+            ([BY_TREE, tree.as_bytes()].concat(), commit.as_bytes().to_vec())
+        };
+        objects.put([], by_tree.into_iter().map(named))?;
+        Ok(Swept { objects: gone, bytes, kept: marked.len() as u64 })
     }
 }
 
@@ -69,6 +77,8 @@ impl Writer {
 struct Marks<'a> {
     objects: &'a Objects,
     marked: HashSet<ContentId>,
+    /// A commit of each state.
+    by_tree: HashMap<ContentId, ContentId>,
 }
 
 impl Marks<'_> {
@@ -84,10 +94,12 @@ impl Marks<'_> {
 
     /// The last commits of a history, those that are young, and their states.
     fn history(&mut self, last: ContentId, commits: usize, young: u64) -> Result<(), ObjectsError> {
-        let mut waiting = vec![(last, 0)];
+        // The shortest way to a commit says what place it has.
+        let mut waiting = VecDeque::from([(last, 0)]);
         let mut seen = HashSet::new();
-        while let Some((id, place)) = waiting.pop() {
-            if !seen.insert(id) {
+        while let Some((id, place)) = waiting.pop_front() {
+            // Where everything stays, what is marked has everything before it marked too.
+            if !seen.insert(id) || (commits == usize::MAX && self.marked.contains(&id)) {
                 continue;
             }
             // History ends where an earlier sweep has cut it.
@@ -99,6 +111,7 @@ impl Marks<'_> {
                 continue;
             }
             self.marked.insert(id);
+            self.by_tree.entry(commit.tree).or_insert(id);
             self.tree(commit.tree)?;
             waiting.extend(commit.parents.into_iter().map(|parent| (parent, place + 1)));
         }

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use super::archive::Archive;
 use super::draft::Sizes;
+use super::engine::Engine;
 use super::error::UniverseError;
 use super::operations::Creation;
 use super::path::KV;
 use super::shared::Shared;
-use super::strategy::Rules;
+use super::strategy::{self, Rules};
 use super::{MergeSide, Resolution, Strategy, UniverseId, Universes};
 use crate::store::{CommitOutcome, Entry, View};
 use crate::universe::{ContentId, Tree};
@@ -62,8 +63,13 @@ impl Universes {
         let began = Instant::now();
         let universes = self.clone();
         let written = tokio::task::spawn_blocking(move || universes.write_main()).await;
-        let (tree, sizes, _pinned) = written.unwrap_or(Err(UniverseError::Closed))?;
-        let made = self.run(move |engine| engine.fork_keys((tree, sizes), &wish)).await?;
+        let (tree, sizes, pin) = written.unwrap_or(Err(UniverseError::Closed))?;
+        let fork = move |engine: &mut Engine| {
+            // Until this is carried out nobody may take the keys away, even if nobody waits for it any more.
+            let _pinned = pin;
+            engine.fork_keys((tree, sizes), &wish)
+        };
+        let made = self.run(fork).await?;
         self.shared().events.created(made.len(), began.elapsed(), self.count());
         Ok(made)
     }
@@ -145,11 +151,11 @@ impl Universes {
                 return Err(UniverseError::Invalid { place: "strategy", text });
             }
         };
+        strategy::rules(strategy, on_conflict, resolutions.clone())?;
         let mut last = UniverseError::Busy;
         for _ in 0..TRIES {
             let (store, rules) = (self.shared().store.clone(), Rules { side, by_path: resolutions.clone() });
-            let merge =
-                move |engine: &mut super::engine::Engine| engine.merge_into_main(id, &rules, &store.view());
+            let merge = move |engine: &mut Engine| engine.merge_into_main(id, &rules, &store.view());
             match self.order(true, merge).await {
                 // Somebody was faster: it is looked at again.
                 Err(error @ UniverseError::Version { .. }) => last = error,

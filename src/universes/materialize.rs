@@ -133,6 +133,10 @@ impl Selection {
 
 /// Whether a pattern fits a whole path. Tried place by place: what a star has taken is given back once at most.
 fn fits(pattern: &[u8], path: &[u8]) -> bool {
+    // Two stars and a slash are also no directory at all.
+    if pattern.strip_prefix(b"**/").is_some_and(|rest| fits(rest, path)) {
+        return true;
+    }
     let (mut at, mut from) = (0, 0);
     // Where to go on after the last star: in the pattern, in the path, and whether it goes over slashes.
     let mut star: Option<(usize, usize, bool)> = None;
@@ -181,6 +185,7 @@ mod tests {
             ("src/**", "src/a/b.txt"),
             ("src**", "src/a"),
             ("**/*.rs", "a/b/c.rs"),
+            ("**/*.rs", "c.rs"),
             ("a?c", "abc"),
             ("a/*/c", "a/b/c"),
             ("**/x/*", "a/x/b/x/c"),

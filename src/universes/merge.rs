@@ -4,7 +4,7 @@
 //! there, what both have changed alike is no question, and the rest is a conflict. An object that one side fills
 //! while the other makes something else of it is one conflict, at the object.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Value as Json;
 
@@ -16,12 +16,20 @@ use super::strategy::{Conflict, MergeSide, Resolution, Rules};
 use crate::store::{Entry, Key, Value};
 use crate::universe::Tree;
 
+/// Conflicts that are told with what lies there.
+const CONFLICTS_TOLD: usize = 100;
+
 impl Draft {
     /// Takes over everything that `theirs` has.
     pub(super) fn overlay(&mut self, theirs: &Tree<Entry>, unite: bool) -> Result<(), UniverseError> {
         let ours = self.tree.clone();
         for difference in ours.differences(theirs) {
             let Some(entry) = difference.after else { continue };
+            // An object without members takes none away.
+            let below = [difference.key, &b"/"[..]].concat();
+            if is_empty_object(difference.key, entry) && self.any(&below) {
+                continue;
+            }
             let united = difference.before.filter(|_| unite).and_then(|before| united(before, entry));
             let value = united.unwrap_or_else(|| entry.value.clone());
             self.clear_around(difference.key);
@@ -126,7 +134,12 @@ impl Draft {
                 }
                 Some(Resolution::Value(value)) => {
                     self.copy(key, &Tree::new())?;
-                    self.put_json(key, &value)?;
+                    self.put_value(key, &value)?;
+                }
+                // Beyond those that are shown, the paths are enough.
+                None if open.len() >= CONFLICTS_TOLD => {
+                    let [base, ours, theirs] = Default::default();
+                    open.push(Conflict { path, base, ours, theirs });
                 }
                 None => {
                     let told = |tree| told(tree, key);
@@ -135,6 +148,18 @@ impl Draft {
             }
         }
         if open.is_empty() { Ok(()) } else { Err(UniverseError::Conflicts(open)) }
+    }
+
+    /// Puts what a conflict was resolved with. A file is no JSON.
+    fn put_value(&mut self, key: &Key, value: &Json) -> Result<(), UniverseError> {
+        if key.starts_with(JSON) {
+            return self.put_json(key, value);
+        }
+        if key.starts_with(FILE) {
+            let text = format!("{} is a file: take one, or delete it", shown(key));
+            return Err(UniverseError::Invalid { place: "resolutions", text });
+        }
+        self.put(key.clone(), Value::json(value.to_string().into_bytes()), 0)
     }
 
     /// Makes everything at and below a key as another state has it.
@@ -171,6 +196,7 @@ impl Draft {
 
 /// The keys above a key of a space with paths, the nearest first.
 pub(super) fn above(key: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let key = if key.starts_with(JSON) || key.starts_with(FILE) { key } else { &[] };
     let slashes = key.iter().enumerate().rev().filter(|(_, byte)| **byte == b'/');
     slashes.map(|(at, _)| &key[..at]).filter(|above| above.len() > JSON.len().max(FILE.len()))
 }
@@ -197,8 +223,9 @@ fn outermost(conflicts: BTreeSet<Key>) -> Vec<Key> {
 fn united(ours: &Entry, theirs: &Entry) -> Option<Value> {
     let list = |entry: &Entry| serde_json::from_slice::<Vec<Json>>(entry.value.as_bytes()).ok();
     let (mut all, theirs) = (list(ours)?, list(theirs)?);
+    let mut there: HashSet<String> = all.iter().map(Json::to_string).collect();
     for item in theirs {
-        if !all.contains(&item) {
+        if there.insert(item.to_string()) {
             all.push(item);
         }
     }

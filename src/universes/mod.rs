@@ -83,6 +83,9 @@ struct Handle {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// How many times overlay_bytes may wait for the object store; then operations are refused.
+const OVERLAY_TIMES_MAX: usize = 8;
+
 impl Universes {
     /// Opens the universes of a store.
     ///
@@ -242,6 +245,11 @@ impl Universes {
         alone: bool,
         operation: impl FnOnce(&mut Engine) -> Result<T, UniverseError> + Send + 'static,
     ) -> Result<T, UniverseError> {
+        // While the object store takes nothing, no more may pile up before it than memory is meant for.
+        let limit = OVERLAY_TIMES_MAX * self.options().overlay_bytes.0.max(1 << 20);
+        if self.shared().archive.overlay.read().bytes > limit {
+            return Err(UniverseError::Busy);
+        }
         let (answer, answered) = oneshot::channel::<Result<T, UniverseError>>();
         let job = Box::new(move |engine: &mut Engine| {
             let result = operation(engine);

@@ -22,6 +22,9 @@ pub(super) struct Sealed {
     pub(super) tags: BTreeMap<String, Option<ContentId>>,
 }
 
+/// What a universe takes beside its state.
+const HEAD_BYTES: u64 = 4_096;
+
 impl Engine {
     /// What is to be written for all that was done. The ids of states are computed here, once for all operations
     /// that changed the same.
@@ -29,12 +32,7 @@ impl Engine {
         let Effects { changed, gone, bases, commits, tags, .. } = std::mem::take(&mut self.effects);
         let mut sealed = Sealed { gone, tags, ..Sealed::default() };
         let mut seen = HashSet::new();
-        for NewCommit { id, commit, tree, base } in commits {
-            sealed.fresh(&tree, &base, &mut seen);
-            sealed.push(id, commit.write());
-            sealed.names.push(([BY_TREE, commit.tree.as_bytes()].concat(), id));
-            sealed.names.push(([BY_ALIAS, alias(id).as_bytes()].concat(), id));
-        }
+        // The heads first: what is new is theirs, and what only a commit has comes on top.
         for id in changed {
             let Some(universe) = self.table.get(id) else { continue };
             let (mut root, before) = (universe.head.root, sealed.bytes);
@@ -46,10 +44,18 @@ impl Engine {
             let resident = universe.resident.lock().clone();
             let head = Head { root, ..universe.head.clone() };
             let weight = universe.weight.load(Ordering::Relaxed);
-            let weight = weight + (sealed.bytes - before) as u64;
+            // What was replaced does not count any more; roughly, for nobody knows who else holds it.
+            let most = 2 * head.sizes.bytes() + HEAD_BYTES;
+            let weight = (weight + (sealed.bytes - before) as u64).min(most);
             let universe = Universe::new(head, resident, weight, self.now_ms);
             self.table.insert(Arc::clone(&universe));
             sealed.heads.push(universe);
+        }
+        for NewCommit { id, commit, tree, base } in commits {
+            sealed.fresh(&tree, &base, &mut seen);
+            sealed.push(id, commit.write());
+            sealed.names.push(([BY_TREE, commit.tree.as_bytes()].concat(), id));
+            sealed.names.push(([BY_ALIAS, alias(id).as_bytes()].concat(), id));
         }
         sealed
     }

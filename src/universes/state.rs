@@ -9,8 +9,8 @@ use super::path::{JSON, escaped, json_key, unescaped};
 use crate::store::{Entry, Key, Value};
 use crate::universe::Tree;
 
-/// How deep a state may be.
-const DEPTH_MAX: usize = 128;
+/// How deep a state may be, and each of its values: a parser reads 128 levels.
+const DEPTH_MAX: usize = 100;
 
 impl Draft {
     /// Makes the state this object.
@@ -39,7 +39,7 @@ impl Draft {
         let mut leaves = Vec::new();
         match value {
             Json::Object(members) if !members.is_empty() => flatten(&pointer, members, 1, &mut leaves)?,
-            value => leaves.push((pointer, leaf(value.to_string()))),
+            value => leaves.push((pointer, leaf(value)?)),
         }
         leaves.into_iter().try_for_each(|(pointer, value)| self.put(json_key(&pointer), value, 0))
     }
@@ -59,12 +59,12 @@ impl Draft {
                     self.take(&key);
                     self.merge_at(&pointer, members, depth + 1)?;
                     if !self.any(&below) {
-                        self.put(key, leaf("{}".to_owned()), 0)?;
+                        self.put(key, Value::json(*b"{}"), 0)?;
                     }
                 }
                 value => {
                     self.take_all(&below);
-                    self.put(key, leaf(value.to_string()), 0)?;
+                    self.put(key, leaf(value)?, 0)?;
                 }
             }
         }
@@ -72,8 +72,20 @@ impl Draft {
     }
 }
 
-fn leaf(text: String) -> Value {
-    Value::json(text.into_bytes())
+/// A value that is no object, or an object without members. What is too deep could not be read back.
+fn leaf(value: &Json) -> Result<Value, UniverseError> {
+    check_value(value, 0)?;
+    Ok(Value::json(value.to_string().into_bytes()))
+}
+
+/// Whether a value is not too deep to be written and read.
+pub(super) fn check_value(value: &Json, depth: usize) -> Result<(), UniverseError> {
+    check_depth(depth)?;
+    match value {
+        Json::Array(items) => items.iter().try_for_each(|item| check_value(item, depth + 1)),
+        Json::Object(members) => members.values().try_for_each(|member| check_value(member, depth + 1)),
+        _ => Ok(()),
+    }
 }
 
 fn check_depth(depth: usize) -> Result<(), UniverseError> {
@@ -82,7 +94,7 @@ fn check_depth(depth: usize) -> Result<(), UniverseError> {
     }
     Err(UniverseError::Invalid {
         place: "state",
-        text: format!("has more than {DEPTH_MAX} objects in each other"),
+        text: format!("has more than {DEPTH_MAX} levels in each other"),
     })
 }
 
@@ -97,7 +109,7 @@ fn flatten(
         let pointer = format!("{at}/{}", escaped(name));
         match value {
             Json::Object(members) if !members.is_empty() => flatten(&pointer, members, depth + 1, to)?,
-            value => to.push((pointer, leaf(value.to_string()))),
+            value => to.push((pointer, leaf(value)?)),
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::error::UniverseError;
 use super::path::hidden;
+use super::state::check_value;
 
 /// What is done where both sides differ.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -76,8 +77,15 @@ pub(super) fn rules(
     on_conflict: Option<MergeSide>,
     by_path: BTreeMap<String, Resolution>,
 ) -> Result<Rules, UniverseError> {
-    for path in by_path.keys() {
+    for (path, resolution) in &by_path {
         hidden(path, usize::MAX)?;
+        if *resolution == Resolution::Delete(false) {
+            let text = format!("{path}: delete is true, or not said");
+            return Err(UniverseError::Invalid { place: "resolutions", text });
+        }
+        if let Resolution::Value(value) = resolution {
+            check_value(value, 0)?;
+        }
     }
     let side = match strategy {
         Strategy::Theirs => Some(MergeSide::Theirs),

@@ -19,6 +19,12 @@ use crate::store::{Check, Command, Commit, CommitOutcome, Done, Work};
 /// Operations that are written together.
 const BATCH_MAX: usize = 64;
 
+/// Once so many universes have changed, what was done is written: a commit of the store has a limit.
+const BATCH_HEADS_MAX: usize = 1_000;
+
+/// Journal entries that are forgotten at once.
+const FORGOTTEN_MAX: usize = 10_000;
+
 /// New objects beyond this size go to the object store before the commit, and not into the log.
 const JOURNAL_BYTES_MAX: usize = 1 << 20;
 
@@ -76,7 +82,7 @@ impl Writer {
             } else {
                 answers.push(ran.answer);
             }
-            if !alone && answers.len() < BATCH_MAX {
+            if !alone && answers.len() < BATCH_MAX && self.engine.changed() < BATCH_HEADS_MAX {
                 next = self.shared.queue.take_more();
             }
         }
@@ -126,7 +132,10 @@ impl Writer {
         checks: Vec<Check>,
     ) -> Result<(), UniverseError> {
         let number = self.number + 1;
-        let journaled = sealed.bytes <= JOURNAL_BYTES_MAX;
+        // An entry is one value of the store, with four bytes before each object.
+        let entry_bytes = sealed.bytes + 4 * sealed.objects.len() + 1;
+        let limit = self.shared.store.options().value_bytes_max.0.min(JOURNAL_BYTES_MAX);
+        let journaled = entry_bytes <= limit;
         if !journaled {
             // What is long is written once, by the store of objects; with what it refers to.
             let below = sealed.objects.iter().flat_map(|(_, object)| referred(object)).collect();
@@ -220,13 +229,15 @@ impl Writer {
     }
 
     fn forget(&mut self, number: u64) -> Result<(), UniverseError> {
-        let keys = (self.moved + 1..=number).map(journal::log_key);
-        let commands: Vec<_> = keys.map(Command::delete).collect();
-        if !commands.is_empty() {
+        while self.moved < number {
+            let last = number.min(self.moved + FORGOTTEN_MAX as u64);
+            let commands = (self.moved + 1..=last).map(journal::log_key).map(Command::delete).collect();
             let commit = Commit { commands, ..Commit::default() };
             match self.shared.store.run_all_blocking(vec![Work::Commit(commit)])?.pop() {
+                Some(Done::Commit(CommitOutcome::Done { .. })) => self.moved = last,
+                Some(Done::Commit(CommitOutcome::Refused { refusal, .. })) => return Err(refusal.into()),
                 Some(Done::Failed(error)) => return Err(error.into()),
-                _ => self.moved = number,
+                _ => return Err(UniverseError::Closed),
             }
         }
         self.shared.archive.overlay.write().forget(number);

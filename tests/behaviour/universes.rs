@@ -356,3 +356,21 @@ async fn the_state_of_an_earlier_commit_is_read_without_restoring_it() {
     let files = ask(&mut peer, "universe:files", json!({ "universe": id, "at": kept["snapshotId"] })).await;
     assert_eq!(files["files"], json!([{ "path": "a", "bytes": 5 }]));
 }
+
+#[tokio::test]
+async fn what_is_too_deep_to_be_read_back_is_refused() {
+    let server = TestServer::start();
+    let mut peer = server.connect(&helios::peer::PeerOptions { msgpack: true, ..Default::default() }).await;
+    let deep = (0..300).fold(json!(1), |inner, _| json!([inner]));
+    let id = create(&mut peer, json!({})).await;
+    for (method, payload) in [
+        ("universe:create", json!({ "metadata": { "deep": deep } })),
+        ("universe:create", json!({ "state": { "deep": deep } })),
+        ("universe:update", json!({ "universe": id, "updates": { "deep": deep } })),
+    ] {
+        assert_eq!(refused(&mut peer, method, payload).await.0, "VALIDATION_ERROR", "{method}");
+    }
+    let fine = (0..90).fold(json!(1), |inner, _| json!([inner]));
+    ask(&mut peer, "universe:update", json!({ "universe": id, "updates": { "fine": fine } })).await;
+    assert_eq!(state(&mut peer, &id).await["fine"], fine);
+}

@@ -261,6 +261,7 @@ fn overlay(target: &mut Map<String, Value>, source: Map<String, Value>) {
             (Some(Value::Object(there)), Value::Object(members)) if !members.is_empty() => {
                 overlay(there, members);
             }
+            (Some(Value::Object(there)), Value::Object(_)) if !there.is_empty() => {}
             (_, value) => drop(target.insert(name, value)),
         }
     }
@@ -322,4 +323,140 @@ async fn what_a_sweep_keeps_can_be_restored_and_what_it_takes_is_told() {
     assert_eq!(again.objects, 0, "{again:?}");
     let diff = universes.diff(&Side::Universe(id), &Side::Commit("kept".to_owned()), 10, true).unwrap();
     assert_eq!(diff.stats.changed + diff.stats.added + diff.stats.deleted, 0);
+}
+
+async fn one(universes: &Universes, state: Value) -> UniverseId {
+    let wish = Creation { count: 1, state: state.as_object().unwrap().clone(), ..Creation::default() };
+    universes.create(wish).await.unwrap()[0]
+}
+
+async fn set(universes: &Universes, id: UniverseId, updates: Value) {
+    universes.update(id, updates.as_object().unwrap().clone(), true).await.unwrap();
+}
+
+fn merge(target: UniverseId, source: UniverseId, strategy: Strategy) -> MergeWish {
+    let (on_conflict, resolutions) = (None, BTreeMap::new());
+    MergeWish { target, sources: vec![source], strategy, on_conflict, resolutions, note: Note::default() }
+}
+
+async fn fork(universes: &Universes, parent: UniverseId) -> UniverseId {
+    let wish = Creation { count: 1, parent: Some(parent), ..Creation::default() };
+    universes.create(wish).await.unwrap()[0]
+}
+
+#[tokio::test]
+async fn a_backup_has_the_universes_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let [live, copy, back] = ["live", "copy", "back"].map(|name| directory.path().join(name));
+    let (_store, universes) = open(&live).await;
+    let id = one(&universes, json!({ "a": [1, { "b": 2 }] })).await;
+    let kept = universes.commit(id, Note::message("kept")).await.unwrap();
+    // Large, so that it goes to the object store at once; and small, so that it may be on its way.
+    set(&universes, id, json!({ "large": "x".repeat(2 << 20) })).await;
+    set(&universes, id, json!({ "small": 1 })).await;
+    helios::store::tools::create_backup(&live, &copy, &helios::base::Clock::default()).unwrap();
+    helios::store::tools::verify_backup(&copy).unwrap();
+    helios::store::tools::restore_backup(&copy, &back).unwrap();
+    let (_store, restored) = open(&back).await;
+    restored.verify(id).unwrap();
+    assert_eq!(restored.state(id, "").unwrap(), universes.state(id, "").unwrap());
+    restored.restore(id, kept.snapshot.to_string()).await.unwrap();
+    assert_eq!(restored.state(id, "").unwrap(), Some(json!({ "a": [1, { "b": 2 }] })));
+}
+
+#[tokio::test]
+async fn a_sweep_counts_commits_by_the_shortest_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_store, universes) = open(directory.path()).await;
+    let base = one(&universes, json!({ "n": 0 })).await;
+    for step in 1..=5 {
+        let branch = fork(&universes, base).await;
+        set(&universes, branch, json!({ "n": step })).await;
+        universes.commit(branch, Note::message("tried")).await.unwrap();
+        universes.merge(merge(base, branch, Strategy::ThreeWay)).await.unwrap();
+        universes.delete(branch).await.unwrap();
+    }
+    let before = universes.log(base, 10).unwrap();
+    universes.sweep(Retention { commits: Some(3), younger_than_ms: 0 }).await.unwrap();
+    let after = universes.log(base, 10).unwrap();
+    assert_eq!(after, before[..3], "the last three of its own history are there");
+}
+
+#[tokio::test]
+async fn where_history_was_cut_off_nobody_guesses() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_store, universes) = open(directory.path()).await;
+    let base = one(&universes, json!({ "gone": 1 })).await;
+    let branch = fork(&universes, base).await;
+    set(&universes, base, json!({ "gone": null })).await;
+    for id in [base, branch] {
+        for step in 0..5 {
+            set(&universes, id, json!({ "step": step })).await;
+            universes.commit(id, Note::default()).await.unwrap();
+        }
+    }
+    universes.sweep(Retention { commits: Some(2), younger_than_ms: 0 }).await.unwrap();
+    let refused = universes.merge(merge(base, branch, Strategy::ThreeWay)).await.unwrap_err();
+    assert!(refused.to_string().contains("does not go back to a common state"), "{refused}");
+    assert_eq!(universes.state(base, "").unwrap(), Some(json!({ "step": 4 })));
+    universes.merge(merge(base, branch, Strategy::Union)).await.unwrap();
+    assert_eq!(universes.state(base, "/gone").unwrap(), Some(json!(1)));
+}
+
+#[tokio::test]
+async fn states_of_others_do_not_take_memory_for_ever() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_store, universes) = open(directory.path()).await;
+    let mut ids = Vec::new();
+    for number in 0..50 {
+        ids.push(one(&universes, json!({ "text": format!("{number} {}", "x".repeat(2_000)) })).await);
+    }
+    let begin = std::time::Instant::now();
+    while ids.iter().filter(|id| universes.is_resident(**id)).count() > 2 {
+        assert!(begin.elapsed() < std::time::Duration::from_secs(20), "they are let go of");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    for (number, id) in ids.iter().enumerate() {
+        let text = universes.state(*id, "/text").unwrap().unwrap();
+        assert!(text.as_str().unwrap().starts_with(&format!("{number} x")));
+    }
+}
+
+#[tokio::test]
+async fn long_lists_are_joined_in_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_store, universes) = open(directory.path()).await;
+    let a = one(&universes, json!({ "l": (0..60_000).collect::<Vec<_>>() })).await;
+    let b = one(&universes, json!({ "l": (30_000..90_000).collect::<Vec<_>>() })).await;
+    let begin = std::time::Instant::now();
+    universes.merge(merge(a, b, Strategy::Union)).await.unwrap();
+    assert!(begin.elapsed() < std::time::Duration::from_secs(10), "{:?}", begin.elapsed());
+    let joined = universes.state(a, "/l").unwrap().unwrap();
+    assert_eq!(joined, json!((0..90_000).collect::<Vec<_>>()));
+}
+
+#[tokio::test]
+async fn old_universes_go_unless_a_fork_is_young() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = StoreOptions { data_dir: directory.path().to_owned(), ..StoreOptions::default() };
+    let clock = helios::base::Clock::manual(1_000_000);
+    let store = Store::open(&options, Seams { clock: clock.clone(), ..Seams::default() }).unwrap();
+    let options = UniverseOptions { ttl: Span::secs(60), ..UniverseOptions::default() };
+    let universes = Universes::open(&store, &options).unwrap();
+    let (alone, parent) = (one(&universes, json!({})).await, one(&universes, json!({})).await);
+    let child = fork(&universes, parent).await;
+    clock.advance_ms(50_000);
+    set(&universes, child, json!({ "a": 1 })).await;
+    clock.advance_ms(20_000);
+    let begin = std::time::Instant::now();
+    while universes.get(alone).is_ok() {
+        assert!(begin.elapsed() < std::time::Duration::from_secs(20), "it goes");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(universes.get(parent).is_ok() && universes.get(child).is_ok(), "its fork is young");
+    clock.advance_ms(100_000);
+    while universes.count() > 0 {
+        assert!(begin.elapsed() < std::time::Duration::from_secs(20), "they go together");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }

@@ -18,6 +18,9 @@ use crate::universes::{FileChange, UniverseId, Updated};
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 1_000;
 
+/// States up to this size are written where the request is; larger ones hold up nobody else.
+const INLINE_BYTES_MAX: u64 = 64 * 1024;
+
 /// Parameters of `universe:get`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -56,7 +59,9 @@ async fn state(
     at: Option<String>,
     pointer: String,
 ) -> Result<Json, MethodError> {
-    let found = if at.is_none() && desk.universes.is_resident(id) {
+    let small =
+        desk.universes.get(id).is_ok_and(|universe| universe.head.sizes.json_bytes < INLINE_BYTES_MAX);
+    let found = if small && at.is_none() && desk.universes.is_resident(id) {
         desk.universes.state(id, &pointer).map_err(|error| errors::universe(&error))?
     } else {
         let (universes, pointer) = (desk.universes.clone(), pointer.clone());

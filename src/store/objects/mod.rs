@@ -3,22 +3,27 @@
 //! One file beside the log, `objects.redb`. What is put is on the disk when [`Objects::put`] returns; what is read
 //! is proven to be what was asked for. In front of the file lies a cache of what was wanted lately. Objects never
 //! change, so nothing has to be invalidated; [`Objects::sweep`] takes away what nobody refers to any more.
-//!
-//! Each object lies there with one byte in front: 0 for bytes as they are, 1 for LZ4 with the length before it.
 
 mod cache;
+mod error;
+mod pack;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 pub use cache::CacheStats;
+pub use error::ObjectsError;
 
 use self::cache::Cache;
+use self::pack::{pack, unpack};
 use crate::universe::ContentId;
+
+/// The file in the data directory.
+pub(super) const FILE: &str = "objects.redb";
 
 /// Objects by their ids.
 const OBJECTS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("objects");
@@ -29,15 +34,6 @@ const NAMES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("names");
 /// What redb keeps of its pages in memory. The objects themselves are in the cache of ours.
 const PAGES_BYTES: usize = 8 << 20;
 
-/// Objects from this length on are compressed, if that makes them shorter.
-const COMPRESSED_FROM: usize = 256;
-
-const PLAIN: u8 = 0;
-const LZ4: u8 = 1;
-
-/// The longest object that is believed when it says how long it is.
-const OBJECT_BYTES_MAX: usize = 1 << 30;
-
 /// The objects of a data directory. Clones mean the same ones.
 #[derive(Clone, Debug)]
 pub struct Objects(Arc<Inner>);
@@ -45,42 +41,13 @@ pub struct Objects(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
-    database: Database,
+    /// Gone only while it is opened again.
+    database: RwLock<Option<Database>>,
     cache: Mutex<Cache>,
+    /// How often it was swept: what was read before must not get into the cache after.
+    sweeps: AtomicU64,
     written: AtomicU64,
     written_bytes: AtomicU64,
-}
-
-/// Why objects cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum ObjectsError {
-    /// The file cannot be read or written.
-    #[error("the objects in {path} cannot be {what}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What was tried.
-        what: &'static str,
-        /// What went wrong.
-        #[source]
-        source: Box<redb::Error>,
-    },
-    /// What lies there is not what was put.
-    #[error("the object {id} in {path} is damaged")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// The object.
-        id: ContentId,
-    },
-    /// There is no such object, though something refers to it.
-    #[error("the object {id} is missing in {path}")]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// The object.
-        id: ContentId,
-    },
 }
 
 /// What a sweep has taken away, or a write has added.
@@ -111,20 +78,18 @@ impl Objects {
     /// # Errors
     /// If the file is damaged or the disk fails.
     pub fn open(directory: &Path, cache_bytes: usize) -> Result<Self, ObjectsError> {
-        let path = directory.join("objects.redb");
+        let path = directory.join(FILE);
         let failed = |source: redb::Error| ObjectsError::File {
             path: path.clone(),
             what: "opened",
             source: Box::new(source),
         };
-        let database = Database::builder()
-            .set_cache_size(PAGES_BYTES)
-            .create(&path)
-            .map_err(|error| failed(error.into()))?;
+        let database = open(&path).map_err(failed)?;
         let objects = Inner {
             path: path.clone(),
-            database,
+            database: RwLock::new(Some(database)),
             cache: Mutex::new(Cache::new(cache_bytes)),
+            sweeps: AtomicU64::new(0),
             written: AtomicU64::new(0),
             written_bytes: AtomicU64::new(0),
         };
@@ -132,6 +97,22 @@ impl Objects {
         // Reading is simpler where both tables are there.
         objects.write("opened", |_, _| Ok(()))?;
         Ok(objects)
+    }
+
+    /// Whether a file holds objects as they were written, every page of it. A copy that was caught in the middle of a
+    /// write does not.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub(super) fn check(path: &Path) -> Result<(), ObjectsError> {
+        let failed = |source: redb::Error| ObjectsError::File {
+            path: path.to_owned(),
+            what: "checked",
+            source: Box::new(source),
+        };
+        let mut database = open(path).map_err(failed)?;
+        database.check_integrity().map_err(|error| failed(error.into()))?;
+        Ok(())
     }
 
     /// An object, if it is there.
@@ -143,6 +124,7 @@ impl Objects {
         if let Some(packed) = self.0.cache.lock().get(&id) {
             return Ok(Some(unpack(&packed).ok_or_else(damaged)?));
         }
+        let sweeps = self.0.sweeps.load(Ordering::SeqCst);
         let Some(packed) = self.read(|transaction| {
             let table = transaction.open_table(OBJECTS)?;
             Ok(table.get(id.as_bytes())?.map(|found| Arc::<[u8]>::from(found.value())))
@@ -151,7 +133,10 @@ impl Objects {
             return Ok(None);
         };
         let object = unpack(&packed).filter(|object| ContentId::of(object) == id).ok_or_else(damaged)?;
-        self.0.cache.lock().put(id, packed);
+        let mut cache = self.0.cache.lock();
+        if self.0.sweeps.load(Ordering::SeqCst) == sweeps {
+            cache.put(id, packed);
+        }
         Ok(Some(object))
     }
 
@@ -224,6 +209,7 @@ impl Objects {
             })?;
             named.retain(|name, text| keep_name(name, text))
         })?;
+        self.0.sweeps.fetch_add(1, Ordering::SeqCst);
         self.0.cache.lock().clear();
         Ok(gone)
     }
@@ -243,8 +229,12 @@ impl Objects {
         &self,
         read: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, ObjectsError> {
-        let transaction = self.0.database.begin_read().map_err(redb::Error::from);
-        transaction.and_then(|transaction| read(&transaction)).map_err(self.failed("read"))
+        let work = || {
+            let database = self.0.database.read();
+            let transaction = database.as_ref().ok_or(redb::Error::PreviousIo)?.begin_read()?;
+            read(&transaction)
+        };
+        work().map_err(|error| self.failed("read", error))
     }
 
     fn write(
@@ -256,7 +246,8 @@ impl Objects {
         ) -> Result<(), redb::StorageError>,
     ) -> Result<(), ObjectsError> {
         let work = || -> Result<(), redb::Error> {
-            let mut transaction = self.0.database.begin_write()?;
+            let database = self.0.database.read();
+            let mut transaction = database.as_ref().ok_or(redb::Error::PreviousIo)?.begin_write()?;
             // A crash must not make the next start read the whole file.
             transaction.set_quick_repair(true);
             let mut objects = transaction.open_table(OBJECTS)?;
@@ -265,34 +256,23 @@ impl Objects {
             drop((objects, names));
             Ok(transaction.commit()?)
         };
-        work().map_err(self.failed(what))
+        work().map_err(|error| self.failed(what, error))
     }
 
-    fn failed(&self, what: &'static str) -> impl Fn(redb::Error) -> ObjectsError + '_ {
-        move |source| ObjectsError::File { path: self.0.path.clone(), what, source: Box::new(source) }
+    /// After a failure of the disk nothing works with the open file any more, even if there is space again: it is opened
+    /// anew for those who come next.
+    fn failed(&self, what: &'static str, source: redb::Error) -> ObjectsError {
+        if matches!(source, redb::Error::Io(_) | redb::Error::PreviousIo) {
+            let mut database = self.0.database.write();
+            *database = None;
+            *database = open(&self.0.path).ok();
+        }
+        ObjectsError::File { path: self.0.path.clone(), what, source: Box::new(source) }
     }
 }
 
-fn pack(object: &[u8]) -> Vec<u8> {
-    if object.len() >= COMPRESSED_FROM {
-        let packed = lz4_flex::compress_prepend_size(object);
-        if packed.len() < object.len() {
-            return [&[LZ4], packed.as_slice()].concat();
-        }
-    }
-    [&[PLAIN], object].concat()
-}
-
-fn unpack(packed: &[u8]) -> Option<Arc<[u8]>> {
-    match packed.split_first()? {
-        (&PLAIN, object) => Some(object.into()),
-        (&LZ4, packed) => {
-            let length = u32::from_le_bytes(*packed.first_chunk()?) as usize;
-            let object = (length <= OBJECT_BYTES_MAX).then(|| lz4_flex::decompress_size_prepended(packed));
-            object?.ok().map(Into::into)
-        }
-        _ => None,
-    }
+fn open(path: &Path) -> Result<Database, redb::Error> {
+    Ok(Database::builder().set_cache_size(PAGES_BYTES).create(path)?)
 }
 
 #[cfg(test)]

@@ -59,7 +59,4 @@ fn what_is_not_what_was_put_is_told() {
     let id = ContentId::of(b"something");
     objects.put([(id, b"something else".as_slice())], []).unwrap();
     assert!(matches!(objects.get(id), Err(ObjectsError::Damaged { .. })));
-    for wrong in [&b""[..], &[9, 1], &[LZ4], &[LZ4, 255, 255, 255, 255, 0]] {
-        assert!(unpack(wrong).is_none());
-    }
 }

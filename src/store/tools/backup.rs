@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::super::disk::{self, RealDisk};
 use super::super::log;
 use super::super::manifest::{self, Manifest, ManifestError};
+use super::super::objects::{self, Objects};
 use super::super::options::StoreOptions;
 use super::super::recovery::{self, Recovered};
 use super::super::snapshot;
@@ -186,8 +187,28 @@ fn copy_store(from: &Path, to: &Path) -> Result<(), ToolError> {
         let whole = whole_bytes(&path)?;
         copy(&path, &log::segment_path(to, *first), whole)?;
     }
+    copy_objects(from, to)?;
     manifest.clean = true;
     manifest.write(&RealDisk, to).map_err(ToolError::io(to, "written to"))
+}
+
+/// Copies the objects beside the log, if there are any. After the log, so that what it refers to is there. The server
+/// may be writing: what was caught in the middle is copied again.
+fn copy_objects(from: &Path, to: &Path) -> Result<(), ToolError> {
+    let (source, target) = (from.join(objects::FILE), to.join(objects::FILE));
+    if !source.exists() {
+        return Ok(());
+    }
+    let mut tried = 0;
+    loop {
+        copy(&source, &target, u64::MAX)?;
+        match Objects::check(&target) {
+            Ok(()) => return Ok(()),
+            Err(error) if tried == TRIES => return Err(ToolError::unfit(&source, error.to_string())),
+            Err(_) => tried += 1,
+        }
+        fs::remove_file(&target).map_err(ToolError::io(&target, "removed"))?;
+    }
 }
 
 /// Bytes of a segment up to its last whole record. The server may be in the middle of the next.

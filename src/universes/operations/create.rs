@@ -1,11 +1,14 @@
 //! New universes: from a state, or from another universe.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value as Json};
 
 use super::super::commit::{Commit, Note};
 use super::super::draft::{Draft, Sizes};
 use super::super::engine::Engine;
 use super::super::error::UniverseError;
+use super::super::state::check_value;
 use super::super::universe::{Head, Resident, Universe, UniverseId};
 use crate::store::Entry;
 use crate::universe::{ContentId, Tree};
@@ -52,6 +55,7 @@ fn check_about(wish: &Creation) -> Result<(), UniverseError> {
             return too_large(what, bytes, NAME_BYTES_MAX);
         }
     }
+    wish.metadata.values().try_for_each(|value| check_value(value, 1))?;
     let bytes = serde_json::to_vec(&wish.metadata).map_or(0, |text| text.len());
     if bytes > ABOUT_BYTES_MAX { too_large("metadata", bytes, ABOUT_BYTES_MAX) } else { Ok(()) }
 }
@@ -137,8 +141,8 @@ impl Engine {
         let (commit, committed);
         match &wish.at {
             Some(at) => {
-                let found = self.find_commit(at)?;
-                tree = self.commit_tree(&found, &tree)?;
+                let found = self.find_commit_of(&source, at)?;
+                tree = self.commit_tree(&source, &found, &tree)?;
                 (sizes, base) = (found.1.sizes, Some(tree.clone()));
                 (commit, committed) = ((found.0, found.1.generation), (found.1.tree, tree.clone()));
             }
@@ -156,7 +160,9 @@ impl Engine {
             (tree, sizes) = (draft.tree, draft.sizes);
         }
         let metadata = inherited(&source, wish);
-        let (kind, keys_base) = (source.head.kind.clone(), source.head.keys_base);
+        // What main was when an earlier state was, nobody has written down.
+        let keys_base = source.head.keys_base.filter(|_| wish.at.is_none());
+        let kind = source.head.kind.clone();
         Ok(Beginning { tree, base, sizes, commit, committed, metadata, kind, keys_base })
     }
 
@@ -204,18 +210,18 @@ impl Engine {
     pub(in super::super) fn expire(&mut self) -> usize {
         let ttl = self.options.ttl.as_ms();
         let limit = self.now_ms.saturating_sub(ttl);
-        let old = |universe: &Universe| universe.head.last_modified < limit;
-        let candidates: Vec<_> =
-            self.table.from(0).filter(|universe| old(universe)).map(|universe| universe.head.id).collect();
-        let mut gone = 0;
-        for id in candidates {
-            let all = self.table.with_descendants(id);
-            let stays = |id: &UniverseId| self.table.get(*id).is_none_or(|universe| !old(universe));
-            if self.table.get(id).is_some() && !all.iter().any(stays) {
-                gone += all.len();
-                all.iter().for_each(|id| self.remove(*id));
+        // Forks are younger than what they were forked from: from the last one back, each says that its parent stays.
+        let (mut stay, mut gone) = (HashSet::new(), Vec::new());
+        let all: Vec<_> = self.table.from(0).cloned().collect();
+        for universe in all.iter().rev() {
+            let head = &universe.head;
+            if head.last_modified >= limit || stay.contains(&head.id) {
+                stay.extend(head.parent);
+            } else {
+                gone.push(head.id);
             }
         }
-        gone
+        gone.iter().for_each(|id| self.remove(*id));
+        gone.len()
     }
 }

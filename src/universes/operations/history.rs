@@ -34,6 +34,12 @@ pub struct Insight {
     pub changed: u64,
 }
 
+/// Bytes of what is said about a commit.
+const NOTE_BYTES_MAX: usize = 16 * 1024;
+
+/// Names of commits.
+const TAGS_MAX: usize = 10_000;
+
 impl Insight {
     fn of(before: &Tree<Entry>, now: &Tree<Entry>, bytes: u64) -> Self {
         let mut insight = Self { reused_bytes: bytes, ..Self::default() };
@@ -57,6 +63,11 @@ impl Engine {
         id: UniverseId,
         note: Note,
     ) -> Result<Committed, UniverseError> {
+        let bytes = serde_json::to_vec(&note).map_or(0, |text| text.len());
+        if bytes > NOTE_BYTES_MAX {
+            let (what, bytes, limit) = ("what is said about a commit", bytes as u64, NOTE_BYTES_MAX);
+            return Err(UniverseError::TooLarge { what, bytes, limit });
+        }
         let universe = self.universe(id)?;
         let (before, now) = (self.committed_tree(&universe)?, self.tree(&universe)?);
         let insight = Insight::of(&before, &now, universe.head.sizes.bytes());
@@ -70,9 +81,9 @@ impl Engine {
     /// Makes the state of a universe that of a commit. The commits stay as they are.
     pub(in super::super) fn restore(&mut self, id: UniverseId, to: &str) -> Result<ContentId, UniverseError> {
         let universe = self.universe(id)?;
-        let found = self.find_commit(to)?;
+        let found = self.find_commit_of(&universe, to)?;
         let (before, committed) = (self.tree(&universe)?, universe.resident.lock().committed.clone());
-        let tree = self.commit_tree(&found, &before)?;
+        let tree = self.commit_tree(&universe, &found, &before)?;
         let head = Head {
             sizes: found.1.sizes,
             last_modified: self.now_ms,
@@ -97,6 +108,9 @@ impl Engine {
         }
         if uuid::Uuid::try_parse(name).is_ok() {
             return invalid("name", "looks like the id of a commit");
+        }
+        if self.table.tags().len() >= TAGS_MAX && !self.table.tags().contains_key(name) {
+            return invalid("name", "is one too many: there are 10000 tags");
         }
         let commit = match (at, universe) {
             (Some(at), _) => self.find_commit(at)?.0,

@@ -95,7 +95,7 @@ impl Engine {
             return Ok((tree, Tree::new()));
         }
         let base = match self.common(ours.head.commit, theirs.head.commit)? {
-            Some(common) => self.commit_tree(&common, &tree)?,
+            Some(common) => self.commit_tree(&theirs, &common, &tree)?,
             None => Tree::new(),
         };
         Ok((tree, base))

@@ -202,6 +202,9 @@ async fn files_lie_beside_the_state_and_stay_where_they_belong() {
         assert_eq!(refused(&mut peer, "universe:write", wish).await.0, "VALIDATION_ERROR", "{wrong}");
     }
 
+    let analysis = ask(&mut peer, "universe:analyze", json!({ "universe": id })).await;
+    assert!(analysis["basic"]["compatId"].as_str().unwrap().starts_with("blake3:"), "{analysis}");
+    assert_eq!(analysis["health"]["integrity"], json!({ "healthy": true, "issues": [] }));
     let wish = json!({ "from": id, "outputDir": "out", "exclude": ["**/*.bin"] });
     let told = ask(&mut peer, "universe:materialize", wish).await;
     let text = "{\n  \"title\": \"project\"\n}\n";

@@ -38,7 +38,7 @@ pub(super) async fn analysis(desk: &UniverseDesk, id: UniverseId) -> Result<Json
     let alone = alone.map_err(|_| MethodError::from(ErrorCode::ServerDraining))?;
     let examined = move || {
         let _alone = alone;
-        let shape = universes.shape(id)?;
+        let shape = (universes.shape(id)?, universes.compat_id(id)?);
         let issue = match universes.verify(id) {
             Ok(()) => None,
             Err(error @ (UniverseError::Damaged(_) | UniverseError::Objects(_))) => Some(error.to_string()),
@@ -46,7 +46,7 @@ pub(super) async fn analysis(desk: &UniverseDesk, id: UniverseId) -> Result<Json
         };
         Ok((shape, issue))
     };
-    let (shape, issue) = waiting(examined).await?;
+    let ((shape, compat_id), issue) = waiting(examined).await?;
     let head = &universe.head;
     let mean_ms = desk.universes.stats().mean_seconds.map(|seconds| seconds * 1_000.0);
     let advice = advice(&desk.universes, &universe, shape);
@@ -63,6 +63,7 @@ pub(super) async fn analysis(desk: &UniverseDesk, id: UniverseId) -> Result<Json
             "lastModified": head.last_modified,
             "snapshotCount": head.snapshots,
             "snapshotId": head.root.to_string(),
+            "compatId": compat_id.to_string(),
         },
         "performance": {
             "stateComplexity": {

@@ -14,6 +14,6 @@ pub use clock::Clock;
 pub use ids::{ConnectionId, StarlingId};
 pub use random::Random;
 pub use size::ByteSize;
-pub use span::Span;
+pub use span::{Span, ms_text};
 pub use timer_wheel::TimerWheel;
 pub use token_bucket::TokenBucket;

@@ -86,6 +86,11 @@ impl JsonSchema for Span {
     }
 }
 
+/// A duration as people read it in milliseconds, such as `1.36ms`.
+pub fn ms_text(took: Duration) -> String {
+    format!("{:.2}ms", took.as_secs_f64() * 1_000.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

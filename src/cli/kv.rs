@@ -1,6 +1,5 @@
 //! `helios kv`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,26 +7,17 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::server::ServerArgs;
 use crate::base::Span;
-use crate::peer::{Peer, PeerOptions, Received};
+use crate::peer::{Peer, Received};
 
 /// Reads, writes and watches keys of a running server, as `kv:*` does.
 #[derive(Args, Debug)]
 pub(super) struct KvArgs {
     #[command(subcommand)]
     command: Command,
-    /// The server.
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "ws://127.0.0.1:8080/ws",
-        env = "HELIOS_URL",
-        global = true
-    )]
-    url: String,
-    /// PEM file with the authority to trust instead of the system's.
-    #[arg(long, value_name = "FILE", global = true)]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Subcommand, Debug)]
@@ -75,9 +65,8 @@ enum Command {
 
 pub(super) fn run(args: &KvArgs) -> anyhow::Result<ExitCode> {
     actix_rt::System::new().block_on(async {
-        let options =
-            PeerOptions { timeout: Duration::from_secs(30), ca: args.ca.clone(), ..PeerOptions::default() };
-        let mut peer = Peer::connect(&args.url, &options).await?;
+        let options = args.server.options(Duration::from_secs(30));
+        let mut peer = Peer::connect(&args.server.url, &options).await?;
         let code = work(&args.command, &mut peer).await?;
         // The answer is out; a server that does not say goodbye is no failure.
         let _ = tokio::time::timeout(Duration::from_secs(1), peer.close()).await;

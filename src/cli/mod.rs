@@ -27,6 +27,7 @@ mod completions;
 mod default_config;
 mod kv;
 mod serve;
+mod server;
 mod signals;
 mod token;
 mod topics;

@@ -1,7 +1,6 @@
 //! `helios sub` and `helios pub`.
 
 use std::io::BufRead;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,20 +8,10 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::server::ServerArgs;
 use crate::base::Span;
 use crate::hub::Tags;
-use crate::peer::{Peer, PeerError, PeerOptions, Received};
-
-/// Where the server is.
-#[derive(Args, Debug)]
-struct Server {
-    /// The server.
-    #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8080/ws", env = "HELIOS_URL")]
-    url: String,
-    /// PEM file with the authority to trust instead of the system's.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-}
+use crate::peer::{Peer, PeerError, Received};
 
 /// Subscribes to a topic of a running server and prints each publication as a line of JSON.
 ///
@@ -42,7 +31,7 @@ pub(super) struct SubArgs {
     #[arg(long, value_name = "NUMBER")]
     count: Option<u64>,
     #[command(flatten)]
-    server: Server,
+    server: ServerArgs,
 }
 
 /// Publishes on a topic of a running server and prints where, and how many subscribers it was queued for.
@@ -59,18 +48,12 @@ pub(super) struct PubArgs {
     #[arg(long, value_name = "SPAN", default_value = "30s")]
     timeout: Span,
     #[command(flatten)]
-    server: Server,
+    server: ServerArgs,
 }
 
 fn tag(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
     parts.map(|(name, text)| (name.to_owned(), text.to_owned())).ok_or_else(|| "write name=text".to_owned())
-}
-
-impl Server {
-    fn options(&self, timeout: Duration) -> PeerOptions {
-        PeerOptions { ca: self.ca.clone(), timeout, ..PeerOptions::default() }
-    }
 }
 
 /// A subscription can be silent for as long as it likes: longer than anybody will wait.

@@ -34,6 +34,12 @@ impl MethodError {
         Self::from(ErrorCode::ValidationError).with_details(&serde_json::json!({ "errors": errors }))
     }
 
+    /// The caller lacks a permission.
+    pub fn permission(permission: &str) -> Self {
+        let error = Self::of(ErrorCode::PermissionDenied, format!("Permission {permission} is missing"));
+        error.with_details(&serde_json::json!({ "permission": permission }))
+    }
+
     /// Adds something for programs to read. A value that JSON cannot carry is left out.
     #[must_use]
     pub fn with_details<T: Serialize + ?Sized>(mut self, details: &T) -> Self {

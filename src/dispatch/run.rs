@@ -89,9 +89,7 @@ impl Call {
         if let Some(permission) = &method.options().permission
             && !context.principal().may(permission)
         {
-            let text = format!("Permission {permission} is missing");
-            let details = serde_json::json!({ "permission": permission });
-            return Err(refused(MethodError::of(ErrorCode::PermissionDenied, text).with_details(&details)));
+            return Err(refused(MethodError::permission(permission)));
         }
         method.enter().map_err(refused)?;
         Ok(Self { context, metrics: Arc::clone(metrics), started })

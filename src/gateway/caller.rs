@@ -124,9 +124,7 @@ pub(super) fn check(around: &Surroundings, request: &HttpRequest, method: &str) 
     let needed = around.shared.registry.get(method).and_then(|method| method.options().permission.as_ref());
     match needed {
         Some(permission) if !principal(around, request).may(permission) => {
-            let text = format!("Permission {permission} is missing");
-            let details = serde_json::json!({ "permission": permission });
-            Err(MethodError::of(ErrorCode::PermissionDenied, text).with_details(&details))
+            Err(MethodError::permission(permission))
         }
         _ => Ok(()),
     }

@@ -45,25 +45,27 @@ fn expected<'a>(entries: impl Iterator<Item = (&'a Vec<u8>, &'a Vec<u8>)>) -> Ve
     entries.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
+fn apply(tree: &mut Tree<Vec<u8>>, model: &mut Model, change: Change) {
+    match change {
+        Change::Insert(key, value) => {
+            tree.insert(key.as_slice(), value.clone());
+            model.insert(key, value);
+        }
+        Change::Remove(key) => {
+            tree.remove(&key);
+            model.remove(&key);
+        }
+    }
+}
+
 /// Two trees that were one once.
 fn two(common: Vec<Change>, a: Vec<Change>, b: Vec<Change>) -> [(Tree<Vec<u8>>, Model); 2] {
-    let apply = |(mut tree, mut model): (Tree<Vec<u8>>, Model), changes: Vec<Change>| {
-        for change in changes {
-            match change {
-                Change::Insert(key, value) => {
-                    tree.insert(key.as_slice(), value.clone());
-                    model.insert(key, value);
-                }
-                Change::Remove(key) => {
-                    tree.remove(&key);
-                    model.remove(&key);
-                }
-            }
-        }
+    let all = |(mut tree, mut model): (Tree<Vec<u8>>, Model), changes: Vec<Change>| {
+        changes.into_iter().for_each(|change| apply(&mut tree, &mut model, change));
         (tree, model)
     };
-    let base = apply((Tree::new(), Model::new()), common);
-    [apply(base.clone(), a), apply(base, b)]
+    let base = all((Tree::new(), Model::new()), common);
+    [all(base.clone(), a), all(base, b)]
 }
 
 proptest! {
@@ -147,16 +149,7 @@ proptest! {
     fn equal_content_has_an_equal_id_whatever_the_history(changes in changes(), other in changes()) {
         let (mut tree, mut model) = (Tree::new(), Model::new());
         for change in changes.into_iter().chain(other) {
-            match change {
-                Change::Insert(key, value) => {
-                    tree.insert(key.as_slice(), value.clone());
-                    model.insert(key, value);
-                }
-                Change::Remove(key) => {
-                    tree.remove(&key);
-                    model.remove(&key);
-                }
-            }
+            apply(&mut tree, &mut model, change);
             // Ids that were computed on the way must not be left behind on changed nodes.
             tree.id();
         }

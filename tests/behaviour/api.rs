@@ -6,7 +6,7 @@ use std::io::Read;
 use helios::testing::TestServer;
 use serde_json::{Value, json};
 
-use crate::http::{Answer, ask, get};
+use crate::http::{Answer, agent, ask, get};
 
 /// Sends a body. The answer is not decompressed.
 async fn send(
@@ -23,12 +23,7 @@ async fn send(
     }
     let request = request.header("content-type", "application/json").body(body.to_owned()).unwrap();
     tokio::task::spawn_blocking(move || {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .allow_non_standard_methods(true)
-            .build()
-            .into();
-        let mut answer = agent.run(request).unwrap();
+        let mut answer = agent().run(request).unwrap();
         let headers = answer.headers().iter();
         let headers =
             headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();

@@ -17,12 +17,7 @@ pub(crate) async fn ask(server: &TestServer, method: &str, path: &str, headers: 
     }
     let request = request.body(()).unwrap();
     tokio::task::spawn_blocking(move || {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .allow_non_standard_methods(true)
-            .build()
-            .into();
-        let mut answer = agent.run(request).unwrap();
+        let mut answer = agent().run(request).unwrap();
         let headers = answer.headers().iter();
         let headers =
             headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
@@ -30,6 +25,11 @@ pub(crate) async fn ask(server: &TestServer, method: &str, path: &str, headers: 
     })
     .await
     .unwrap()
+}
+
+/// A client that takes every status for an answer.
+pub(crate) fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().http_status_as_error(false).allow_non_standard_methods(true).build().into()
 }
 
 /// The same with GET and no headers.

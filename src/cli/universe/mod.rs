@@ -3,7 +3,6 @@
 mod args;
 mod folder;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,7 +11,8 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use self::args::Command;
-use crate::peer::{Peer, PeerOptions};
+use super::server::ServerArgs;
+use crate::peer::Peer;
 
 /// Makes, changes, compares and merges universes of a running server, as `universe:*` does.
 ///
@@ -22,18 +22,8 @@ use crate::peer::{Peer, PeerOptions};
 pub(super) struct UniverseArgs {
     #[command(subcommand)]
     command: Command,
-    /// The server.
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "ws://127.0.0.1:8080/ws",
-        env = "HELIOS_URL",
-        global = true
-    )]
-    url: String,
-    /// PEM file with the authority to trust instead of the system's.
-    #[arg(long, value_name = "FILE", global = true)]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 fn word(value: impl ValueEnum) -> Option<String> {
@@ -58,8 +48,8 @@ pub(super) fn run(args: UniverseArgs) -> anyhow::Result<ExitCode> {
 
 fn connected(args: UniverseArgs) -> anyhow::Result<ExitCode> {
     actix_rt::System::new().block_on(async {
-        let options = PeerOptions { timeout: Duration::from_secs(60), ca: args.ca, ..PeerOptions::default() };
-        let mut peer = Peer::connect(&args.url, &options).await?;
+        let options = args.server.options(Duration::from_secs(60));
+        let mut peer = Peer::connect(&args.server.url, &options).await?;
         let code = work(args.command, &mut peer).await?;
         // The answer is out; a server that does not say goodbye is no failure.
         let _ = tokio::time::timeout(Duration::from_secs(1), peer.close()).await;

@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
 
 use super::answer::{Refusal, success};
-use super::universes::ms_text;
+use crate::base::ms_text;
 use crate::gateway::caller::call;
 use crate::gateway::health::iso_time;
 use crate::gateway::process::{memory, processor_us};

@@ -1,6 +1,6 @@
 //! Universes over HTTP.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::web::{Data, Path, Payload, Query};
 use actix_web::{HttpRequest, HttpResponse};
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::answer::{Refusal, success};
 use super::{json_of, object};
+use crate::base::ms_text;
 use crate::dispatch::MethodError;
 use crate::gateway::caller::{call, check};
 use crate::gateway::serve::Surroundings;
@@ -78,11 +79,6 @@ fn whole(count: &Value) -> Option<u64> {
 
 fn wrong(text: &str) -> MethodError {
     MethodError::invalid([text])
-}
-
-/// A duration as text with its unit.
-pub(super) fn ms_text(took: Duration) -> String {
-    format!("{:.2}ms", took.as_secs_f64() * 1_000.0)
 }
 
 /// Which page of universes.

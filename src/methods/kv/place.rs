@@ -41,9 +41,7 @@ impl Places {
             return Err(MethodError::invalid(["/universe: there are no universes here"]));
         };
         if !universes.options().everyone && !ctx.principal().may(permission) {
-            let details = serde_json::json!({ "permission": permission });
-            let text = format!("Permission {permission} is missing");
-            return Err(MethodError::of(ErrorCode::PermissionDenied, text).with_details(&details));
+            return Err(MethodError::permission(permission));
         }
         let id = name
             .parse()

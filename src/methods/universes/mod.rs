@@ -54,9 +54,7 @@ impl UniverseDesk {
         if self.kv.everyone || ctx.principal().may(permission) {
             return Ok(());
         }
-        let error =
-            MethodError::of(ErrorCode::PermissionDenied, format!("Permission {permission} is missing"));
-        Err(error.with_details(&serde_json::json!({ "permission": permission })))
+        Err(MethodError::permission(permission))
     }
 
     /// A difference as the caller may see it: whoever may not read keys sees their names only.

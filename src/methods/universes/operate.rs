@@ -264,9 +264,7 @@ impl Work<'_> {
 
     async fn materialize(&self, params: Materialize) -> Result<Done, MethodError> {
         if !self.ctx.principal().may(ADMIN) {
-            let error =
-                MethodError::of(ErrorCode::PermissionDenied, format!("Permission {ADMIN} is missing"));
-            return Err(error.with_details(&json!({ "permission": ADMIN })));
+            return Err(MethodError::permission(ADMIN));
         }
         let Materialize { snapshot_id, output_dir, include, exclude } = params;
         let from = snapshot_id.unwrap_or_else(|| self.universe.to_string());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value as Json, json};
 
+use crate::base::ms_text;
 use crate::universe::ContentId;
 use crate::universes::{Commit, Universe, UniverseId, Universes, alias};
 
@@ -71,11 +72,6 @@ pub(super) fn snapshot(universe: UniverseId, id: ContentId, commit: &Commit) -> 
             "stateSize": commit.sizes.json_bytes,
         },
     })
-}
-
-/// A duration as text with its unit.
-pub(super) fn ms_text(took: Duration) -> String {
-    format!("{:.2}ms", took.as_secs_f64() * 1_000.0)
 }
 
 /// How long something took, as text for people and as a number for programs.

@@ -377,3 +377,30 @@ async fn what_is_too_deep_to_be_read_back_is_refused() {
     ask(&mut peer, "universe:update", json!({ "universe": id, "updates": { "fine": fine } })).await;
     assert_eq!(state(&mut peer, &id).await["fine"], fine);
 }
+
+#[tokio::test]
+async fn a_long_history_is_told_page_by_page() {
+    let server = TestServer::start();
+    let mut peer = server.peer().await;
+    let id = create(&mut peer, json!({})).await;
+    for number in 0..120 {
+        let message = format!("{number} {}", "x".repeat(10_000));
+        ask(&mut peer, "universe:commit", json!({ "universe": id, "message": message })).await;
+    }
+    let (mut told, mut from, mut pages) = (Vec::new(), Value::Null, 0);
+    loop {
+        let page =
+            ask(&mut peer, "universe:log", json!({ "universe": id, "from": from, "limit": 10_000 })).await;
+        let messages =
+            page["commits"].as_array().unwrap().iter().map(|it| it["message"].as_str().unwrap().to_owned());
+        told.extend(messages);
+        (from, pages) = (page["next"].clone(), pages + 1);
+        if from.is_null() {
+            break;
+        }
+    }
+    assert!(pages > 1 && told.len() == 121, "{pages} pages, {} commits", told.len());
+    let starts =
+        told.iter().zip((0..120).rev()).all(|(text, number)| text.starts_with(&format!("{number} ")));
+    assert!(starts && told[120] == "created");
+}

@@ -115,7 +115,18 @@ impl World {
         let at = at.map(|(commit, ..)| commit);
         let wish = Creation { count: 1, parent: Some(id), at, ..Creation::default() };
         match self.universes.create(wish).await {
-            Ok(made) => drop(self.models.insert(made[0], model)),
+            Ok(made) => {
+                let sides = [Side::Universe(id), Side::Universe(made[0])];
+                let diff = self.universes.diff(&sides[0], &sides[1], 10, false).unwrap();
+                let same = model.state == self.models[&id].state && model.files == self.models[&id].files;
+                let count = diff.added.len() + diff.changed.len() + diff.deleted.len();
+                assert_eq!(
+                    count == 0,
+                    same,
+                    "a fork differs from its source if it began elsewhere: {diff:?}"
+                );
+                self.models.insert(made[0], model);
+            }
             // What was asked for is swept.
             Err(UniverseError::UnknownCommit(gone)) => self.kept.retain(|kept| kept.0 != gone),
             Err(error) => panic!("{error}"),

@@ -86,13 +86,7 @@ async fn work(command: Command, peer: &mut Peer) -> anyhow::Result<ExitCode> {
             }
             return commit(peer, &universe, &message, tag).await;
         }
-        Command::Log { universe, limit } => {
-            let log = peer.request("universe:log", &json!({ "universe": universe, "limit": limit })).await?;
-            for commit in log["commits"].as_array().into_iter().flatten() {
-                out!("{commit}");
-            }
-            return Ok(ExitCode::SUCCESS);
-        }
+        Command::Log { universe, limit } => return log(peer, &universe, limit).await,
         Command::Diff { from, to, values } => {
             let wish = json!({ "from": from, "to": to, "values": values });
             let diff = peer.request("universe:diff", &wish).await?;
@@ -149,6 +143,24 @@ async fn list(peer: &mut Peer) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
+}
+
+/// Prints commits, page by page.
+async fn log(peer: &mut Peer, universe: &str, mut left: usize) -> anyhow::Result<ExitCode> {
+    let mut from = Value::Null;
+    while left > 0 {
+        let wish = json!({ "universe": universe, "from": from, "limit": left.min(10_000) });
+        let mut page = peer.request("universe:log", &wish).await?;
+        for commit in page["commits"].as_array().into_iter().flatten() {
+            out!("{commit}");
+            left = left.saturating_sub(1);
+        }
+        from = page["next"].take();
+        if from.is_null() {
+            break;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Takes a folder over, by way of a fork: whatever fails on the way leaves the universe as it is.

@@ -16,6 +16,9 @@ use crate::universes::{Note, Retention, Selection, Side};
 const LIMIT: usize = 100;
 const LIMIT_MAX: usize = 10_000;
 
+/// Bytes of commits in one answer. It must fit into a message.
+const PAGE_BYTES_MAX: usize = 512 * 1024;
+
 /// Parameters of `universe:commit`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -81,8 +84,17 @@ pub(super) async fn log(_: Context, desk: UniverseDesk, params: Log) -> Result<J
         (None, None) => Ok(Vec::new()),
     })
     .await?;
-    let next = commits.last().filter(|_| commits.len() == limit).and_then(|(_, last)| last.parents.first());
-    let told: Vec<_> = commits.iter().map(|(id, commit)| shapes::commit(*id, commit)).collect();
+    let mut next = commits.last().filter(|_| commits.len() == limit).and_then(|(_, it)| it.parents.first());
+    let (mut told, mut bytes) = (Vec::new(), 0);
+    for (id, commit) in &commits {
+        let shown = shapes::commit(*id, commit);
+        bytes += shown.to_string().len();
+        if bytes > PAGE_BYTES_MAX && !told.is_empty() {
+            next = Some(id);
+            break;
+        }
+        told.push(shown);
+    }
     Ok(json!({ "commits": told, "next": next.map(ToString::to_string) }))
 }
 

@@ -205,8 +205,8 @@ mod tests {
     #[test]
     fn nothing_leads_out() {
         for wrong in ["..", "a/../../b", "/etc", "a\\..\\b"] {
-            assert!(confined(Path::new("/root"), wrong).is_err(), "{wrong}");
+            assert!(confined(Path::new("/top"), wrong).is_err(), "{wrong}");
         }
-        assert_eq!(confined(Path::new("/root"), "a/b").unwrap(), Path::new("/root/a/b"));
+        assert_eq!(confined(Path::new("/top"), "a/b").unwrap(), Path::new("/top/a/b"));
     }
 }

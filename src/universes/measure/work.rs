@@ -17,8 +17,13 @@ use crate::store::{Seams, Store, StoreOptions};
 pub struct Scratch {
     /// The universes.
     pub universes: Universes,
-    directory: PathBuf,
+    /// Taken away once the universes are closed: fields end in their order.
+    _directory: Removed,
 }
+
+/// A directory that goes away.
+#[derive(Debug)]
+struct Removed(PathBuf);
 
 impl Scratch {
     /// Opens them in the system's directory for temporary files.
@@ -26,20 +31,21 @@ impl Scratch {
     /// # Errors
     /// If there is no room for them.
     pub fn open() -> Result<Self, NotDone> {
-        let directory = std::env::temp_dir().join(format!("helios-measure-{}", uuid::Uuid::new_v4()));
-        let options = StoreOptions { data_dir: directory.clone(), ..StoreOptions::default() };
+        let name = format!("helios-measure-{}", uuid::Uuid::new_v4());
+        let directory = Removed(std::env::temp_dir().join(name));
+        let options = StoreOptions { data_dir: directory.0.clone(), ..StoreOptions::default() };
         let failed = |error: &dyn std::fmt::Display| NotDone(error.to_string());
         let store = Store::open(&options, Seams::default()).map_err(|error| failed(&error))?;
         let options = UniverseOptions { queue_max: 100_000, ..UniverseOptions::default() };
         let universes = Universes::open(&store, &options).map_err(|error| failed(&error))?;
-        Ok(Self { universes, directory })
+        Ok(Self { universes, _directory: directory })
     }
 }
 
-impl Drop for Scratch {
+impl Drop for Removed {
     fn drop(&mut self) {
         // What is left is the system's to take away.
-        let _ = std::fs::remove_dir_all(&self.directory);
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -126,7 +126,7 @@ fn announce(server: &Running, playground: bool, demo: bool) {
     let http = server.http_url();
     say!("Helios {} is ready.", env!("CARGO_PKG_VERSION"));
     if playground {
-        say!("  Playground  {http}/  {http}/live");
+        say!("  Playground  {http}/  {http}/live  {http}/universes");
     }
     say!("  WebSocket   {}", server.ws_url());
     say!("  Client      {http}/helios.js");

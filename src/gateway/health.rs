@@ -6,8 +6,10 @@ use actix_web::{HttpRequest, HttpResponse, Responder};
 use serde_json::json;
 
 use super::api::request_id;
+use super::observe::REQUEST_ID;
 use super::serve::Surroundings;
 use super::{process, status};
+use crate::protocol::RequestId;
 use crate::starling::DrainPhase;
 use crate::store::Health;
 
@@ -19,12 +21,17 @@ pub(super) async fn health(around: Data<Surroundings>, request: HttpRequest) -> 
     let (status, healthy) = if writable { ("ok", "healthy") } else { ("degraded", "degraded") };
     let (requests, seconds) = shared.metrics.answered();
     let latency_ms = (requests > 0).then(|| seconds * 1_000.0 / requests as f64);
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(json!({
+    // Who asks may have named it.
+    let named = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).and_then(RequestId::parse);
+    let id = named.map_or_else(request_id, |id| id.to_string());
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CACHE_CONTROL, "no-store")).insert_header((REQUEST_ID, id.as_str()));
+    answer.json(json!({
         "status": healthy,
         "timestamp": iso_time(shared.clock.now_ms()),
         "memory": process::memory(),
         "heliosStatus": status::helios(&around, &request).await,
-        "requestId": request_id(),
+        "requestId": id,
         "database": if writable { "connected" } else { "read-only" },
         "api_latency_ms": latency_ms,
         "version": env!("CARGO_PKG_VERSION"),

@@ -14,7 +14,7 @@ use super::serve::Surroundings;
 use crate::protocol::RequestId;
 use crate::telemetry::enter_request;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Wraps every route.
 pub(super) async fn observe<B: MessageBody + 'static>(
@@ -30,7 +30,10 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     let route = response.request().match_pattern().unwrap_or_else(|| "unknown".into());
     let status = response.status().as_u16();
     let took = started.elapsed();
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+    // An answer that names an id in its body has told it already.
+    if !response.headers().contains_key(&REQUEST_ID)
+        && let Ok(value) = HeaderValue::from_str(id.as_str())
+    {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     if let Some(around) = around {

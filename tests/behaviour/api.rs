@@ -95,7 +95,9 @@ async fn universes_are_made_looked_at_and_deleted() {
         assert_eq!(metadata["batchId"], universes[0]["metadata"]["batchId"]);
     }
     let id = universes[0]["id"].as_str().unwrap();
-    let (status, found) = read(&get(&server, &format!("/api/universes/{id}")).await);
+    let answer = get(&server, &format!("/api/universes/{id}")).await;
+    let (status, found) = read(&answer);
+    assert_eq!(found["requestId"], answer.1["x-request-id"].as_str(), "one id in body and header");
     assert_eq!((status, &found["data"]["state"]), (200, &json!({ "a": { "b": 1 } })));
     same_shape(&found, &example("get"), "get");
     let (_, forked) = post(&server, "/api/universes/create", json!({ "config": { "parentId": id } })).await;

@@ -9,6 +9,7 @@ use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Map, Value, json};
 
 use crate::dispatch::MethodError;
+use crate::gateway::observe::REQUEST_ID;
 use crate::protocol::{ErrorCode, RequestId};
 
 /// An error of a method, as an answer.
@@ -48,23 +49,28 @@ impl ResponseError for Refusal {
 
 /// A failure.
 pub(super) fn failure(status: u16, code: &str, text: &str, more: &Value) -> HttpResponse {
-    let mut body = json!({ "success": false, "error": text, "code": code, "requestId": request_id() });
+    let id = request_id();
+    let mut body = json!({ "success": false, "error": text, "code": code, "requestId": id });
     if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
         body.extend(more.clone());
     }
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")).json(body)
+    HttpResponse::build(status)
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((REQUEST_ID, id))
+        .json(body)
 }
 
 /// A success, with members beside `data`.
 pub(super) fn success(data: Value, beside: Map<String, Value>) -> HttpResponse {
     let mut body = Map::from_iter([("success".to_owned(), true.into()), ("data".to_owned(), data)]);
     body.extend(beside);
-    body.insert("requestId".to_owned(), request_id().into());
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(body)
+    let id = request_id();
+    body.insert("requestId".to_owned(), id.as_str().into());
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).insert_header((REQUEST_ID, id)).json(body)
 }
 
-/// A new id. It is in the body; the header `X-Request-Id` has that of the connection's choice.
+/// A new id. It is in the body and in the header `X-Request-Id`.
 pub(in super::super) fn request_id() -> String {
     RequestId::generate().to_string()
 }

@@ -112,6 +112,8 @@ pub struct Parallel {
     pub concurrency: usize,
     /// Milliseconds one after the other.
     pub serial_time: f64,
+    /// Whether that is computed and not measured: how long tasks wait is known.
+    pub serial_time_is_computed: bool,
     /// Milliseconds side by side.
     pub parallel_time: f64,
     /// How many times as fast.
@@ -128,6 +130,7 @@ impl Parallel {
             tasks,
             concurrency,
             serial_time,
+            serial_time_is_computed: false,
             parallel_time,
             speedup,
             efficiency: speedup / concurrency as f64,
@@ -166,7 +169,8 @@ pub fn parallel(tasks: usize, rounds: usize) -> Result<Parallel, NotDone> {
 pub async fn waiting(tasks: usize, each: Duration) -> Parallel {
     let began = Instant::now();
     futures_util::future::join_all((0..tasks).map(|_| tokio::time::sleep(each))).await;
-    Parallel::of(tasks, tasks, each * tasks as u32, began.elapsed())
+    let found = Parallel::of(tasks, tasks, each * tasks as u32, began.elapsed());
+    Parallel { serial_time_is_computed: true, ..found }
 }
 
 /// What a mix of operations has done.

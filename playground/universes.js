@@ -248,7 +248,7 @@ async function compare() {
   find('left').textContent = named(universes.get(chosen) ?? { id: chosen });
   find('right').textContent = named(universes.get(other) ?? { id: other });
   const count = stats.added + stats.changed + stats.deleted;
-  find('differences').textContent = count === 0 ? 'They are equal.' : `${count} differences${stats.truncated ? ', the first 200 listed' : ''}`;
+  find('differences').textContent = count === 0 ? 'They are equal.' : `${count} ${count === 1 ? 'difference' : 'differences'}${stats.truncated ? ', the first 200 listed' : ''}`;
 }
 
 find('other').addEventListener('change', () => { find('conflicts').hidden = true; attempt(compare); });

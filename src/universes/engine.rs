@@ -204,11 +204,16 @@ impl Engine {
         universe: &Universe,
         text: &str,
     ) -> Result<(ContentId, Commit), UniverseError> {
-        let (state, mut next) = (text.parse::<ContentId>().ok(), Some(universe.head.commit));
+        let Ok(wanted) = text.parse() else { return self.find_commit(text) };
+        // Most ask for a commit by its own id, and need no walk.
+        if let Ok(commit) = self.known_commit(wanted) {
+            return Ok((wanted, commit));
+        }
+        let mut next = Some(universe.head.commit);
         for _ in 0..HISTORY_MAX {
-            let Some(id) = next.filter(|_| state.is_some()) else { break };
+            let Some(id) = next else { break };
             let Ok(commit) = self.known_commit(id) else { break };
-            if state == Some(commit.tree) || state == Some(id) {
+            if commit.tree == wanted {
                 return Ok((id, commit));
             }
             next = commit.parents.first().copied();

@@ -29,7 +29,7 @@ impl Engine {
     /// What is to be written for all that was done. The ids of states are computed here, once for all operations
     /// that changed the same.
     pub(super) fn seal(&mut self) -> Sealed {
-        let Effects { changed, gone, bases, commits, tags, .. } = std::mem::take(&mut self.effects);
+        let Effects { changed, gone, bases, commits, tags } = std::mem::take(&mut self.effects);
         let mut sealed = Sealed { gone, tags, ..Sealed::default() };
         let mut seen = HashSet::new();
         // The heads first: what is new is theirs, and what only a commit has comes on top.

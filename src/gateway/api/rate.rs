@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use super::answer::failure;
+use crate::base::network;
 use crate::gateway::serve::Surroundings;
 
 /// Addresses that are remembered. Beyond them, those whose window is over are forgotten; if that is nobody, who is new
@@ -95,17 +96,6 @@ pub(in super::super) async fn limit<B: MessageBody + 'static>(
         headers.insert(RETRY_AFTER, HeaderValue::from(left.reset_s));
     }
     Ok(response)
-}
-
-/// Who has one address of IPv6 has all of its /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(all) => match all.to_ipv4_mapped() {
-            Some(four) => four.into(),
-            None => IpAddr::from((u128::from(all) >> 64 << 64).to_be_bytes()),
-        },
-    }
 }
 
 #[cfg(test)]

@@ -60,7 +60,13 @@ async fn upgrade(
     if framed.send(head).await.is_ok() {
         let parts = framed.into_parts();
         let early = BytesMut::from(&parts.read_buf[..]);
-        Connection::start_on(parts.io, early, Echo::default(), &ConnectionOptions::default(), &metrics);
+        Connection::start_on(
+            (parts.io, None),
+            early,
+            Echo::default(),
+            &ConnectionOptions::default(),
+            &metrics,
+        );
     }
     Ok(())
 }

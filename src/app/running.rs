@@ -8,9 +8,11 @@ use serde::Serialize;
 use tokio::task::JoinHandle;
 
 use super::shutdown::{self, Drained};
-use crate::auth::KeyRing;
+use crate::auth::{Accounts, KeyRing};
+use crate::dispatch::Limits;
 use crate::gateway::{AtlasPort, Listening, Surroundings};
 use crate::hub::{Hub, PublishError, Published, Tags, Wish};
+use crate::methods::RateKeeper;
 use crate::protocol::{CloseCode, Payload};
 use crate::starling::Starlings;
 use crate::store::Store;
@@ -26,6 +28,7 @@ pub struct Running {
     server: JoinHandle<std::io::Result<()>>,
     port: Option<AtlasPort>,
     universes: Option<Universes>,
+    kept: RateKeeper,
 }
 
 impl Running {
@@ -34,9 +37,10 @@ impl Running {
         listening: Listening,
         port: Option<AtlasPort>,
         universes: Option<Universes>,
+        kept: RateKeeper,
     ) -> Self {
         let Listening { address, handle, server } = listening;
-        Self { around, address, handle, server: actix_rt::spawn(server), port, universes }
+        Self { around, address, handle, server: actix_rt::spawn(server), port, universes, kept }
     }
 
     /// Where it listens.
@@ -94,7 +98,17 @@ impl Running {
         self.hub().publish(Wish { topic: topic.to_owned(), data, tags: Tags::new() }).await
     }
 
-    /// The keys that state tokens are signed with.
+    /// The accounts, if there are any.
+    pub fn accounts(&self) -> Option<&Accounts> {
+        self.around.shared.accounts.as_ref()
+    }
+
+    /// How often callers may call.
+    pub fn limits(&self) -> &Limits {
+        self.around.shared.registry.limits()
+    }
+
+    /// The keys that tokens are signed with.
     pub fn tokens(&self) -> &KeyRing {
         &self.around.shared.tokens
     }
@@ -141,6 +155,7 @@ impl Running {
         if let Some(universes) = &self.universes {
             universes.close().await;
         }
+        self.kept.write().await;
         if let Err(error) = self.around.store.close().await {
             tracing::error!(%error, "the store was not closed in order");
         }

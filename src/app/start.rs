@@ -7,13 +7,13 @@ use tracing::info;
 
 use super::builder::HeliosBuilder;
 use super::running::Running;
-use crate::auth::{KeyRing, RingError};
+use crate::auth::{Accounts, AuditCaller, KeyRing, OpenAccountsError, RingError};
 use crate::base::{Clock, StarlingId};
 use crate::config::Config;
-use crate::dispatch::{MethodError, RegistryBuilder, RegistryError};
+use crate::dispatch::{Limits, MethodError, RegistryBuilder, RegistryError};
 use crate::gateway::{self, AtlasPort, ServeError, Surroundings};
 use crate::hub::{Hub, Ledger, Seams as HubSeams};
-use crate::methods::{self, About, SessionArchive, StoreLedger, TopicDesk};
+use crate::methods::{self, About, RateKeeper, SessionArchive, StoreLedger, TopicDesk};
 use crate::protocol::ErrorCode;
 use crate::starling::{
     Archive, Parts, ProxyHook, ProxyMode, ProxyRequest, Shared, Starlings, StateProvider, write_message_frame,
@@ -34,6 +34,9 @@ pub enum StartError {
     /// The keys of tokens cannot be had.
     #[error("the keys of tokens cannot be had")]
     Tokens(#[from] RingError),
+    /// The accounts cannot be opened.
+    #[error("the accounts cannot be opened")]
+    Accounts(#[from] OpenAccountsError),
     /// The histories of topics cannot be had.
     #[error("the histories of topics cannot be had")]
     Topics(#[source] StoreError),
@@ -65,11 +68,22 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
         false => None,
     };
 
+    let accounts = accounts(&config, &store, &tokens).await?;
+    let limits = Limits::new(&config.limits, &clock, &metrics);
+    let kept = RateKeeper::open(&store, &limits, config.limits.checkpoint_interval);
+    actix_rt::spawn(kept.clone().tend());
+
     let about = Arc::new(About::default());
-    let mut registry = RegistryBuilder::new(config.methods.clone(), Arc::clone(&metrics));
+    let registry = RegistryBuilder::new(config.methods.clone(), Arc::clone(&metrics));
+    let mut registry = registry.with_limits(&limits);
     methods::add_system(&mut registry, &clock, &metrics, &about);
     methods::add_sessions(&mut registry);
     methods::add_token(&mut registry, &tokens);
+    methods::add_limits(&mut registry, &limits);
+    if let Some(accounts) = &accounts {
+        methods::add_accounts(&mut registry, accounts, &about);
+    }
+    methods::add_people(&mut registry, &desk, config.redacted());
     if config.topics.enabled {
         methods::add_topics(&mut registry, &desk);
     }
@@ -92,8 +106,19 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
 
     let (options, session_options) = (config.connections.clone(), config.sessions.clone());
     let archive = session_options.durable.then(|| Arc::new(SessionArchive::new(&store)) as Arc<dyn Archive>);
-    let parts =
-        Parts { registry, hooks, hub, metrics, clock, options, session_options, tokens, providers, archive };
+    let parts = Parts {
+        registry,
+        hooks,
+        hub,
+        metrics,
+        clock,
+        options,
+        session_options,
+        tokens,
+        providers,
+        archive,
+        accounts,
+    };
     let shared = Arc::new(Shared::new(parts));
     desk.open(&shared);
     actix_rt::spawn(methods::measure(desk));
@@ -108,7 +133,23 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     }
     let listening = gateway::listen(&around)?;
     info!(address = %listening.address, tls = around.options.tls.enabled(), "listening");
-    Ok(Running::new(around, listening, port, universes))
+    Ok(Running::new(around, listening, port, universes, kept))
+}
+
+/// The accounts, if there are to be any, and the administrator of the environment.
+async fn accounts(config: &Config, store: &Store, ring: &KeyRing) -> Result<Option<Accounts>, StartError> {
+    if !config.auth.enabled {
+        return Ok(None);
+    }
+    let accounts = Accounts::open(store, ring, &config.auth).await?;
+    if !config.auth.admin_user.is_empty() {
+        let (name, password) = (&config.auth.admin_user, config.auth.admin_password.reveal());
+        let made = accounts.ensure_admin(&AuditCaller::server(), name, password).await;
+        if made.map_err(OpenAccountsError::Admin)? {
+            info!(user = name, "an administrator was made");
+        }
+    }
+    Ok(Some(accounts))
 }
 
 /// The topics, and what they need to go on by themselves.

@@ -2,9 +2,11 @@
 //! at once by whoever has it open when somebody rotates.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::access_token::{self, AccessClaims};
 use super::error::{IssueError, RingError, TokenRefusal};
 use super::keys::{KeyAbout, TokenKey, TokenKeys};
 use super::options::TokenOptions;
@@ -26,6 +28,8 @@ pub struct KeyRing {
     keys: Arc<ArcSwap<TokenKeys>>,
     options: TokenOptions,
     clock: Clock,
+    /// How long the key before stays good at least, in milliseconds.
+    grace_ms: Arc<AtomicU64>,
 }
 
 impl KeyRing {
@@ -37,8 +41,9 @@ impl KeyRing {
         signing::install();
         let (keys, _) = read(&store.view())?;
         let keys = Arc::new(ArcSwap::from_pointee(keys));
-        let ring =
-            Self { store: store.clone(), keys, options: options.clone(), clock: store.clock().clone() };
+        let grace_ms = Arc::new(AtomicU64::new(options.lifetime.as_ms()));
+        let (options, clock) = (options.clone(), store.clock().clone());
+        let ring = Self { store: store.clone(), keys, options, clock, grace_ms };
         if ring.is_due() {
             ring.rotate().await?;
         }
@@ -66,6 +71,21 @@ impl KeyRing {
         state_token::verify(&self.keys.load(), token, self.clock.now_ms())
     }
 
+    /// Makes an access token.
+    pub(super) fn issue_access(&self, claims: &AccessClaims) -> Option<String> {
+        access_token::issue(&self.keys.load(), claims)
+    }
+
+    /// What an access token says.
+    pub(super) fn verify_access(&self, token: &str) -> Result<AccessClaims, TokenRefusal> {
+        access_token::verify(&self.keys.load(), token, self.clock.now_ms())
+    }
+
+    /// Says that tokens are signed with it that are good for so long: when it is replaced, it stays good for that.
+    pub(super) fn also_for_ms(&self, lifetime_ms: u64) {
+        self.grace_ms.fetch_max(lifetime_ms, Ordering::Relaxed);
+    }
+
     /// How long a token is good for, in milliseconds.
     pub fn lifetime_ms(&self) -> u64 {
         self.options.lifetime.as_ms()
@@ -86,7 +106,7 @@ impl KeyRing {
             let (mut keys, version) = read(&self.store.view())?;
             let mut secret = [0; 32];
             getrandom::fill(&mut secret).map_err(|_| RingError::Random)?;
-            keys.rotate(TokenKey::new(secret, now_ms), now_ms, self.options.lifetime.as_ms());
+            keys.rotate(TokenKey::new(secret, now_ms), now_ms, self.grace_ms.load(Ordering::Relaxed));
             match self.store.commit(replacing(&keys, version)?).await? {
                 CommitOutcome::Done { .. } => {
                     let made = keys.about().swap_remove(0);

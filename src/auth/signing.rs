@@ -68,9 +68,14 @@ fn derived(key: &TokenKey, purpose: &'static [u8]) -> Option<[u8; 32]> {
     Some(out)
 }
 
-/// What signs and verifies tokens of a key.
+/// What signs and verifies state tokens of a key.
 pub(super) fn signing_secret(key: &TokenKey) -> Option<[u8; 32]> {
     derived(key, b"state token signature")
+}
+
+/// What signs and verifies access tokens of a key.
+pub(super) fn access_secret(key: &TokenKey) -> Option<[u8; 32]> {
+    derived(key, b"access token signature")
 }
 
 /// Seals a text so that only this ring can read it, and only in the token of `owner`.

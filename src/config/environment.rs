@@ -6,7 +6,7 @@ use super::load::Assignment;
 
 const PREFIX: &str = "HELIOS__";
 
-/// Reads `HELIOS__SECTION__KEY`, `PORT` and `CORS_ORIGIN`. Other variables are none of ours.
+/// Reads `HELIOS__SECTION__KEY`, `PORT`, `CORS_ORIGIN`, `HELIOS_ADMIN_USER` and `HELIOS_ADMIN_PASSWORD`. Other variables are none of ours.
 pub(super) fn assignments<I>(variables: I, defaults: &Table) -> Vec<Assignment>
 where
     I: IntoIterator<Item = (String, String)>,
@@ -19,6 +19,8 @@ where
         };
         match name.as_str() {
             "PORT" => assign(&["gateway", "listen"], Value::String(format!(":{text}"))),
+            "HELIOS_ADMIN_USER" => assign(&["auth", "admin_user"], Value::String(text)),
+            "HELIOS_ADMIN_PASSWORD" => assign(&["auth", "admin_password"], Value::String(text)),
             "CORS_ORIGIN" => {
                 assign(&["gateway", "cors_origin"], Value::String(text.clone()));
                 assign(&["connections", "origins"], Value::Array(vec![Value::String(text)]));

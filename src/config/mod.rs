@@ -13,8 +13,8 @@ mod sample;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::auth::TokenOptions;
-use crate::dispatch::MethodDefaults;
+use crate::auth::{AccountOptions, TokenOptions};
+use crate::dispatch::{LimitOptions, MethodDefaults};
 use crate::gateway::{AtlasOptions, GatewayOptions};
 use crate::hub::{SlowPolicy, TopicOptions};
 use crate::methods::{DemoOptions, KvOptions};
@@ -39,6 +39,10 @@ pub struct Config {
     pub sessions: SessionOptions,
     /// State tokens: what a client takes its session up again with.
     pub tokens: TokenOptions,
+    /// Accounts: who may log in, and how.
+    pub auth: AccountOptions,
+    /// How often callers may call.
+    pub limits: LimitOptions,
     /// Methods, unless they say otherwise themselves.
     pub methods: MethodDefaults,
     /// The namespace `demo`.
@@ -57,7 +61,21 @@ pub struct Config {
     pub telemetry: TelemetryOptions,
 }
 
+/// What is a secret, as places in the tree.
+const SECRETS: [&str; 2] = ["/atlas/password", "/auth/admin_password"];
+
 impl Config {
+    /// Everything as JSON, with "***" for secrets.
+    pub fn redacted(&self) -> serde_json::Value {
+        let mut told = serde_json::to_value(self).unwrap_or_default();
+        for place in SECRETS {
+            if let Some(secret) = told.pointer_mut(place).filter(|secret| *secret != "") {
+                *secret = "***".into();
+            }
+        }
+        told
+    }
+
     /// What is wrong with the values, each with its key.
     pub fn problems(&self) -> Vec<(String, String)> {
         let rooms = [
@@ -65,6 +83,7 @@ impl Config {
             ("connections", self.connections.problems()),
             ("sessions", self.sessions.problems()),
             ("tokens", self.tokens.problems()),
+            ("auth", self.auth.problems()),
             ("methods", self.methods.problems()),
             ("universes", self.universes.problems()),
             ("store", self.store.problems()),
@@ -76,6 +95,8 @@ impl Config {
         };
         let topics = self.topics.problems().into_iter();
         let topics = topics.map(|(key, text)| (format!("topics.{key}"), text));
+        let limits = self.limits.problems().into_iter();
+        let limits = limits.map(|(key, text)| (format!("limits.{key}"), text));
         let outbox = self.connections.outbox_bytes_max.0;
         let tight = self.topics.namespaces.iter().filter(|(_, rules)| {
             rules.slow != SlowPolicy::Disconnect && rules.slow_bytes.0 + rules.max_size.0 > outbox
@@ -84,6 +105,6 @@ impl Config {
             let text = "and max_size must fit into connections.outbox_bytes_max, which ends slow connections";
             (format!("topics.namespaces.{name}.slow_bytes"), text.to_owned())
         });
-        rooms.into_iter().flat_map(named).chain(topics).chain(tight).collect()
+        rooms.into_iter().flat_map(named).chain(topics).chain(limits).chain(tight).collect()
     }
 }

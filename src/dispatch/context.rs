@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::MethodError;
 use super::method::Method;
-use super::peer::{SendError, Starling, Told};
+use super::peer::{Starling, Told};
+use super::send_error::SendError;
 use crate::auth::Principal;
 use crate::protocol::{Outgoing, Payload, RequestId, is_topic_name};
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::peer::{CallError, SendError};
+use super::send_error::{CallError, SendError};
 use crate::protocol::{ErrorCode, Failure, Payload};
 
 /// A failure that the caller is told: code, text, details. Nothing else of it ever leaves the server.

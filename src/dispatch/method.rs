@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::BoxFuture;
 use super::context::Context;
 use super::error::MethodError;
+use super::limits::Rules;
 use super::options::MethodDefaults;
 use super::reply::Reply;
 use crate::protocol::{ErrorCode, MethodName, Payload, Raw};
@@ -94,6 +95,7 @@ pub struct Method {
     schema: Option<SchemaValidator>,
     handler: Handler,
     pub(super) metrics: CallMetrics,
+    pub(super) limits: Rules,
 }
 
 impl Method {
@@ -117,6 +119,7 @@ impl Method {
             },
             running: AtomicUsize::new(0),
             schema: schema.map_err(|error| error.to_string())?.filter(|_| !options.checks_itself),
+            limits: Rules::default(),
             name,
             options,
             handler,

@@ -1,69 +1,23 @@
 //! The peer at the other end, as methods see it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use super::BoxFuture;
 use super::data::{DataError, SessionData};
 use super::error::MethodError;
 use super::extensions::Extensions;
+use super::limits::{Face, Left};
+use super::send_error::{CallError, SendError};
 use crate::auth::{Issued, Principal};
 use crate::base::StarlingId;
-use crate::protocol::{
-    CloseCode, Dialect, EncodeError, InvalidName, MethodName, Outgoing, Payload, PayloadError, is_topic_name,
-};
-
-/// Why a message did not get out.
-#[derive(Debug, Error)]
-pub enum SendError {
-    /// The peer is gone.
-    #[error("the peer is not connected")]
-    Closed,
-    /// The peer reads too slowly and was closed for it.
-    #[error("the peer reads too slowly")]
-    SlowConsumer,
-    /// The peer is away, and as much waits for it as may.
-    #[error("the peer is away, and as much waits for it as may")]
-    Full,
-    /// A topic must be one or more segments of letters, digits and underscores, joined by colons.
-    #[error("\"{0}\" is not a topic name")]
-    Topic(String),
-    /// The method cannot exist.
-    #[error(transparent)]
-    Method(#[from] InvalidName),
-    /// The request was answered; the caller would drop what belongs to it.
-    #[error("the request was answered already")]
-    Answered,
-    /// The value cannot be written.
-    #[error(transparent)]
-    Payload(#[from] PayloadError),
-    /// The message cannot be written.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-}
-
-/// Why a call of a peer's method gave no data.
-#[derive(Debug, Error)]
-pub enum CallError {
-    /// The peer answered with an error.
-    #[error("{0}")]
-    Failed(MethodError),
-    /// The peer did not answer in time.
-    #[error("Request timed out after {}ms", .0.as_millis())]
-    Timeout(Duration),
-    /// The peer went away.
-    #[error("the connection ended before the answer")]
-    Lost,
-    /// The request did not get out.
-    #[error(transparent)]
-    Send(#[from] SendError),
-}
+use crate::protocol::{CloseCode, Dialect, MethodName, Outgoing, Payload, is_topic_name};
 
 /// Something was published.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -82,6 +36,14 @@ pub trait Peer: Send + Sync + 'static {
     fn dialect(&self) -> Dialect;
     /// Who it is.
     fn principal(&self) -> Arc<Principal>;
+    /// Takes another principal from now on: somebody has logged in, or out.
+    fn identify(&self, principal: Principal);
+    /// Where it is, if that is known.
+    fn address(&self) -> Option<IpAddr>;
+    /// How it came.
+    fn face(&self) -> Face;
+    /// Is told what a limit leaves to it, of all that have let a call through the one that leaves the least.
+    fn limited(&self, _: Left) {}
     /// Queues a message.
     ///
     /// # Errors
@@ -142,6 +104,25 @@ impl Starling {
     /// Who it is.
     pub fn principal(&self) -> Arc<Principal> {
         self.0.principal()
+    }
+
+    /// Takes another principal from now on: somebody has logged in, or out.
+    pub fn identify(&self, principal: Principal) {
+        self.0.identify(principal);
+    }
+
+    /// Where it is, if that is known.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.0.address()
+    }
+
+    /// How it came.
+    pub fn face(&self) -> Face {
+        self.0.face()
+    }
+
+    pub(super) fn limited(&self, left: Left) {
+        self.0.limited(left);
     }
 
     /// Tells the peer something.

@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::context::Context;
 use super::error::MethodError;
 use super::handler::{self, Responder};
+use super::limits::Limits;
 use super::method::{Handler, Method, MethodOptions};
 use super::options::MethodDefaults;
 use super::reply::{IntoReply, Reply};
@@ -44,6 +45,7 @@ pub enum RegistryError {
 /// All methods by name, and the handlers of notifications.
 #[derive(Debug, Default)]
 pub struct Registry {
+    limits: Limits,
     methods: HashMap<Box<str>, Arc<Method>, RandomState>,
     topics: TopicHandlers,
 }
@@ -52,6 +54,11 @@ impl Registry {
     /// The method of this name, private or not.
     pub fn get(&self, name: &str) -> Option<&Arc<Method>> {
         self.methods.get(name)
+    }
+
+    /// How often methods may be called.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Every method that peers may see, sorted by name.
@@ -79,6 +86,13 @@ impl RegistryBuilder {
     /// An empty registry.
     pub fn new(defaults: MethodDefaults, metrics: Arc<Metrics>) -> Self {
         Self { registry: Registry::default(), defaults, metrics, mistake: None }
+    }
+
+    /// Limits how often the methods that are added from now on may be called.
+    #[must_use]
+    pub fn with_limits(mut self, limits: &Limits) -> Self {
+        self.registry.limits = limits.clone();
+        self
     }
 
     /// Adds a method of the application: `async fn(Context, Params) -> Result<Reply, MethodError>`.
@@ -169,8 +183,9 @@ impl RegistryBuilder {
     ) -> Result<(), RegistryError> {
         let name = name?;
         let metrics = self.metrics.call(name.as_str());
-        let method = Method::new(name.clone(), options, &self.defaults, handler, metrics)
+        let mut method = Method::new(name.clone(), options, &self.defaults, handler, metrics)
             .map_err(|problem| RegistryError::Schema { method: name.clone(), problem })?;
+        method.limits = self.registry.limits.rules(name.as_str());
         if self.registry.methods.insert(name.as_str().into(), Arc::new(method)).is_some() {
             return Err(RegistryError::Twice(name));
         }

@@ -14,6 +14,7 @@ use super::BoxFuture;
 use super::context::Context;
 use super::error::MethodError;
 use super::events;
+use super::limits::Limits;
 use super::method::Method;
 use super::peer::Starling;
 use super::registry::Registry;
@@ -51,7 +52,7 @@ impl Call {
         name: &str,
     ) -> Result<Self, Refused> {
         let known = registry.get(name).filter(|method| !method.options().private);
-        Self::admit_known(known, metrics, starling, request_id, name)
+        Self::admit_known(known, Some(registry.limits()), metrics, starling, request_id, name)
     }
 
     /// The same for a call that the server makes in the name of a caller: private methods are open to it.
@@ -65,11 +66,12 @@ impl Call {
         request_id: RequestId,
         name: &str,
     ) -> Result<Self, Refused> {
-        Self::admit_known(registry.get(name), metrics, starling, request_id, name)
+        Self::admit_known(registry.get(name), None, metrics, starling, request_id, name)
     }
 
     fn admit_known(
         known: Option<&Arc<Method>>,
+        limits: Option<&Limits>,
         metrics: &Arc<Metrics>,
         starling: &Starling,
         request_id: RequestId,
@@ -85,6 +87,9 @@ impl Call {
             let text = format!("Method {name} not found");
             return Err(refused(MethodError::of(ErrorCode::MethodNotFound, text)));
         };
+        if let Some(limits) = limits {
+            limits.take(&method.limits, starling).map_err(|exceeded| refused(exceeded.into()))?;
+        }
         let context = Context::new(starling.clone(), request_id, Arc::clone(method), started);
         if let Some(permission) = &method.options().permission
             && !context.principal().may(permission)

@@ -1,28 +1,39 @@
 //! A caller over HTTP: asks a method as a peer does, on the one path that all calls take, and is gone once it has
 //! its answer.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use tokio::sync::oneshot;
+use parking_lot::Mutex;
+use serde_json::Value as Json;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::serve::Surroundings;
+use super::{identity, observe};
 use crate::auth::{Issued, Principal};
 use crate::base::StarlingId;
 use crate::dispatch::{
-    Answer, BoxFuture, Call, CallError, Extensions, MethodError, Peer, Refused, SendError, SessionData,
-    Starling, Told,
+    self, Answer, BoxFuture, Call, CallError, Extensions, Face, Left, MethodError, Peer, Refused, SendError,
+    SessionData, Starling,
 };
-use crate::protocol::{CloseCode, Codec, Dialect, ErrorCode, MethodName, Outgoing, Payload, RequestId};
-use crate::starling::{DrainPhase, Handshake};
+use crate::protocol::{CloseCode, Codec, Dialect, ErrorCode, MethodName, Outgoing, Payload, Raw, RequestId};
+use crate::starling::{DrainPhase, Shared};
 use crate::telemetry::Metrics;
 
 /// Whoever sent an HTTP request. There is nothing behind it but the answer: no session, no messages.
 struct HttpPeer {
     id: StarlingId,
+    face: Face,
+    address: Option<IpAddr>,
     principal: Arc<Principal>,
+    /// What the limit that lets it through leaves.
+    left: Mutex<Option<Left>>,
+    shared: Arc<Shared>,
+    /// Where what the method says goes, if anybody wants it.
+    told: Option<Told>,
     extensions: Extensions,
     data: SessionData,
     /// Cancelled when nobody waits for the answer any more.
@@ -42,8 +53,27 @@ impl Peer for HttpPeer {
         Arc::clone(&self.principal)
     }
 
-    fn send(&self, _: &Outgoing<'_>) -> Result<(), SendError> {
-        Err(SendError::Closed)
+    /// The answer says who it is now; the next request has to show it.
+    fn identify(&self, _: Principal) {}
+
+    fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    fn face(&self) -> Face {
+        self.face
+    }
+
+    fn limited(&self, left: Left) {
+        *self.left.lock() = Some(left);
+    }
+
+    fn send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
+        let (Some(told), Outgoing::Notification { topic, data, progress, .. }) = (&self.told, message) else {
+            return Err(SendError::Closed);
+        };
+        let data = data.map(Raw::read::<Json>).transpose()?.unwrap_or_default();
+        told.send(((*topic).to_owned(), data, *progress)).map_err(|_| SendError::Closed)
     }
 
     fn request(
@@ -63,8 +93,8 @@ impl Peer for HttpPeer {
         Box::pin(async { Err(no_session()) })
     }
 
-    fn publish(&self, _: &str, _: Payload) -> BoxFuture<Result<Told, MethodError>> {
-        Box::pin(async { Err(no_session()) })
+    fn publish(&self, topic: &str, data: Payload) -> BoxFuture<Result<dispatch::Told, MethodError>> {
+        self.shared.publish(topic, data)
     }
 
     fn is_connected(&self) -> bool {
@@ -107,30 +137,122 @@ fn no_session() -> MethodError {
     MethodError::of(ErrorCode::MethodError, "This needs a session, and HTTP has none")
 }
 
-/// Who sends an HTTP request.
-fn principal(around: &Surroundings, request: &HttpRequest) -> Principal {
-    let header = |name: &str| Some(request.headers().get(name)?.to_str().ok()?.to_owned());
-    around.shared.hooks.principal_of(&Handshake::new(request.query_string(), &header))
+/// An HTTP request on its way to a method.
+#[derive(Debug)]
+pub(super) struct Caller<'a> {
+    around: &'a Surroundings,
+    face: Face,
+    id: RequestId,
+    address: Option<IpAddr>,
+    principal: Arc<Principal>,
 }
 
-/// Whether a request may go on to its method, before its body is read.
+/// What a method gave, and what a limit leaves.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) result: Result<Json, MethodError>,
+    pub(super) left: Option<Left>,
+}
+
+/// Is told what a method says while it works: topic, data, and whether it is its progress.
+pub(super) type Told = mpsc::UnboundedSender<(String, Json, bool)>;
+
+impl<'a> Caller<'a> {
+    /// Who sends a request.
+    ///
+    /// # Errors
+    /// If the server stops, or what the request shows is not good.
+    pub(super) fn of(
+        around: &'a Surroundings,
+        request: &HttpRequest,
+        face: Face,
+    ) -> Result<Self, MethodError> {
+        if around.shared.drain_phase() == DrainPhase::Refusing {
+            return Err(ErrorCode::ServerDraining.into());
+        }
+        let (query, headers) = (request.query_string(), request.headers());
+        let header =
+            |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default().to_owned());
+        let principal = identity::principal(&around.shared, query, &header, true)?;
+        let address = request.peer_addr().map(|address| address.ip());
+        let id = observe::request_id_of(request);
+        Ok(Self { around, face, id, address, principal: Arc::new(principal) })
+    }
+
+    /// Who it is.
+    pub(super) fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// Whether it may go on to a method, before its body is read.
+    ///
+    /// # Errors
+    /// If it may not call the method.
+    pub(super) fn check(&self, method: &str) -> Result<(), MethodError> {
+        let needed = self.around.shared.registry.get(method);
+        match needed.and_then(|method| method.options().permission.as_ref()) {
+            Some(permission) if !self.principal.may(permission) => Err(MethodError::permission(permission)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Calls a method, and tells what it says while it works.
+    pub(super) async fn call(&self, method: &str, payload: &Json, told: Option<Told>) -> Answered {
+        let shared = &self.around.shared;
+        let ended = CancellationToken::new();
+        // Whoever hangs up drops this.
+        let _gone = ended.clone().drop_guard();
+        let peer = Arc::new(HttpPeer {
+            id: StarlingId::generate(),
+            face: self.face,
+            address: self.address,
+            principal: Arc::clone(&self.principal),
+            left: Mutex::default(),
+            shared: Arc::clone(shared),
+            extensions: Extensions::default(),
+            data: SessionData::new(shared.session_options.data_bytes_max.0),
+            told,
+            ended,
+        });
+        let result = self.ask(Starling::new(Arc::clone(&peer) as Arc<dyn Peer>), method, payload).await;
+        let left = *peer.left.lock();
+        Answered { result, left }
+    }
+
+    async fn ask(&self, starling: Starling, method: &str, payload: &Json) -> Result<Json, MethodError> {
+        let shared = &self.around.shared;
+        // Nothing is what a socket sends that has nothing to say.
+        let payload = Some(payload).filter(|payload| !payload.is_null()).map(Payload::json);
+        let payload = payload.transpose().map_err(|error| MethodError::invalid([error]))?;
+        let admitted = Call::admit(&shared.registry, &shared.metrics, &starling, self.id, method);
+        let call = admitted.map_err(|Refused(error)| error)?;
+        // A server that drains waits for it.
+        shared.metrics.in_flight.inc();
+        let _counted = Counted(Arc::clone(&shared.metrics));
+        let (answer, answered) = oneshot::channel::<Answer>();
+        // If nobody waits any more, nobody wants it.
+        call.run(payload.as_ref().map(Payload::as_raw), |result, context| {
+            drop(answer.send(result));
+            context.mark_sent();
+        });
+        let reply = answered.await.unwrap_or_else(|_| Err(ErrorCode::InternalError.into()))?;
+        let Some(payload) = reply.into_payload() else { return Ok(Json::Null) };
+        payload.read().map_err(|error| {
+            tracing::error!(%error, method, "the answer of a method is not JSON");
+            ErrorCode::InternalError.into()
+        })
+    }
+}
+
+/// Whether a request below `/api` may go on to its method, before its body is read.
 ///
 /// # Errors
 /// If the server stops, or the caller may not call the method.
 pub(super) fn check(around: &Surroundings, request: &HttpRequest, method: &str) -> Result<(), MethodError> {
-    if around.shared.drain_phase() == DrainPhase::Refusing {
-        return Err(ErrorCode::ServerDraining.into());
-    }
-    let needed = around.shared.registry.get(method).and_then(|method| method.options().permission.as_ref());
-    match needed {
-        Some(permission) if !principal(around, request).may(permission) => {
-            Err(MethodError::permission(permission))
-        }
-        _ => Ok(()),
-    }
+    Caller::of(around, request, Face::Demo)?.check(method)
 }
 
-/// Calls a method for an HTTP request.
+/// Calls a method for a request below `/api`.
 ///
 /// # Errors
 /// What the gate or the method says.
@@ -138,37 +260,7 @@ pub(super) async fn call(
     around: &Surroundings,
     request: &HttpRequest,
     method: &str,
-    payload: &serde_json::Value,
-) -> Result<serde_json::Value, MethodError> {
-    let shared = &around.shared;
-    if shared.drain_phase() == DrainPhase::Refusing {
-        return Err(ErrorCode::ServerDraining.into());
-    }
-    let principal = principal(around, request);
-    let ended = CancellationToken::new();
-    // Whoever hangs up drops this.
-    let _gone = ended.clone().drop_guard();
-    let peer = HttpPeer {
-        id: StarlingId::generate(),
-        principal: Arc::new(principal),
-        extensions: Extensions::default(),
-        data: SessionData::new(shared.session_options.data_bytes_max.0),
-        ended,
-    };
-    let payload = Payload::json(payload).map_err(|error| MethodError::invalid([error]))?;
-    let starling = Starling::new(Arc::new(peer));
-    let admitted = Call::admit(&shared.registry, &shared.metrics, &starling, RequestId::generate(), method);
-    let call = admitted.map_err(|Refused(error)| error)?;
-    // A server that drains waits for it.
-    shared.metrics.in_flight.inc();
-    let _counted = Counted(Arc::clone(&shared.metrics));
-    let (answer, answered) = oneshot::channel::<Answer>();
-    // If nobody waits any more, nobody wants it.
-    call.run(Some(payload.as_raw()), |result, _| drop(answer.send(result)));
-    let reply = answered.await.unwrap_or_else(|_| Err(ErrorCode::InternalError.into()))?;
-    let Some(payload) = reply.into_payload() else { return Ok(serde_json::Value::Null) };
-    payload.read().map_err(|error| {
-        tracing::error!(%error, method, "the answer of a method is not JSON");
-        ErrorCode::InternalError.into()
-    })
+    payload: &Json,
+) -> Result<Json, MethodError> {
+    Caller::of(around, request, Face::Demo)?.call(method, payload, None).await.result
 }

@@ -4,7 +4,8 @@ use actix_web::dev::ServiceResponse;
 use actix_web::http::Method;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+    VARY,
 };
 
 /// Headers of every answer. Scripts only from ourselves, nothing from elsewhere, no framing.
@@ -27,6 +28,13 @@ const SECURITY: [(&str, &str); 11] = [
     ("x-xss-protection", "0"),
 ];
 
+/// What a page of another origin may send.
+const ASKED: &str = "content-type, authorization, x-api-key, x-request-id, if-match, if-none-match";
+
+/// What it may read of an answer.
+const TOLD: &str = "x-request-id, etag, retry-after, ratelimit-policy, ratelimit-limit, ratelimit-remaining, \
+                    ratelimit-reset";
+
 /// Who may load an answer into a page of its own: the client is for pages from anywhere.
 const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -37,7 +45,11 @@ pub(super) fn decorate<B>(response: &mut ServiceResponse<B>, allowed: &str) {
     let client = response.request().path().ends_with(".js");
     let headers = response.headers_mut();
     for (name, value) in SECURITY {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        let name = HeaderName::from_static(name);
+        // A page may have said something of its own.
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
     }
     let resource = if client { "cross-origin" } else { "same-origin" };
     headers.insert(RESOURCE, HeaderValue::from_static(resource));
@@ -59,8 +71,10 @@ fn allow(headers: &mut HeaderMap, origin: &HeaderValue, allowed: &str, preflight
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(TOLD));
     if preflight {
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("content-type, authorization"));
+        headers
+            .insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE"));
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ASKED));
     }
 }

@@ -6,6 +6,7 @@ mod caller;
 mod compress;
 mod cors;
 mod health;
+mod identity;
 mod observe;
 mod options;
 mod pages;
@@ -15,6 +16,7 @@ mod status;
 mod tls;
 mod token;
 mod upgrade;
+mod v1;
 
 pub use atlas::{AtlasOptions, AtlasPort};
 pub use options::{GatewayOptions, TlsOptions};

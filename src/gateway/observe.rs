@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{Error, HttpMessage, HttpRequest};
 
 use super::cors;
 use super::serve::Surroundings;
@@ -24,6 +24,7 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     let started = Instant::now();
     let given = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
     let id = given.and_then(RequestId::parse).unwrap_or_else(RequestId::generate);
+    request.extensions_mut().insert(id);
     let method = known_method(request.method().as_str());
     let around = request.app_data::<Data<Surroundings>>().cloned();
     let mut response = next.call(request).await?;
@@ -43,6 +44,11 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     let _scope = enter_request(id.as_ascii());
     tracing::debug!(method, route, status, took_us = took.as_micros() as u64, "http request");
     Ok(response)
+}
+
+/// The id of a request: the one that it has brought, or one that it has got.
+pub(super) fn request_id_of(request: &HttpRequest) -> RequestId {
+    request.extensions().get().copied().unwrap_or_else(RequestId::generate)
 }
 
 /// Methods are chosen by peers; labels are not.

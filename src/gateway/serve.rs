@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_http::{HttpService, TlsAcceptorConfig};
@@ -21,7 +21,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::api::{self, ApiRate};
 use super::options::GatewayOptions;
 use super::tls::{self, TlsError};
-use super::{compress, health, observe, pages, upgrade};
+use super::{compress, health, observe, pages, upgrade, v1};
 use crate::starling::{Shared, Starlings};
 use crate::store::Store;
 
@@ -42,6 +42,8 @@ pub struct Surroundings {
     pub universes_max: Option<usize>,
     /// Who has asked below `/api` how often.
     pub(super) api_rate: ApiRate,
+    /// The description of the routes, once somebody has asked for it.
+    pub(super) document: Arc<OnceLock<Box<str>>>,
 }
 
 /// Why the server could not listen.
@@ -90,12 +92,13 @@ impl Surroundings {
         universes_max: Option<usize>,
     ) -> Self {
         let api_rate = ApiRate::default();
-        Self { shared, starlings, store, options, metrics, universes_max, api_rate }
+        let document = Arc::default();
+        Self { shared, starlings, store, options, metrics, universes_max, api_rate, document }
     }
 
     /// Whether HTTP answers this path. `/` is both a page and a door.
     pub(super) fn is_route(&self, path: &str) -> bool {
-        let folder = path.starts_with("/playground/") || path.starts_with("/api/");
+        let folder = ["/playground/", "/api/", "/admin/", "/docs"].iter().any(|it| path.starts_with(it));
         ROUTES.contains(&path) || folder
     }
 }
@@ -187,6 +190,8 @@ fn routes(config: &mut ServiceConfig, around: &Surroundings) {
         .service(at("/ready", web::to(health::ready)))
         .service(at("/helios.js", web::to(pages::client)))
         .service(at("/helios-core.js", web::to(pages::client_core)));
+    // Before the shorter prefix.
+    v1::routes(config, around);
     if around.universes_max.is_some() {
         config.configure(api::routes);
     }
@@ -218,7 +223,7 @@ async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
 fn problem(status: StatusCode, code: &str, text: &str) -> HttpResponse {
     let body = json!({
         "error": { "code": code, "message": text },
-        "see": ["/health", "/ready", "/metrics", "/helios.js", "WebSocket: / or /ws"],
+        "see": ["/health", "/ready", "/metrics", "/helios.js", "/docs", "WebSocket: / or /ws"],
     });
     HttpResponse::build(status).json(body)
 }

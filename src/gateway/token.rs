@@ -1,9 +1,10 @@
 //! The state token of a handshake: in `?recover=`, where existing clients put it, or in the `Authorization` header,
 //! where it stays out of the logs of everything on the way. Neither is ever logged here.
 
-use actix_http::header::{AUTHORIZATION, HeaderValue};
+use actix_http::header::AUTHORIZATION;
 use actix_http::{HttpMessage, Request};
 
+use super::identity;
 use crate::starling::Claim;
 
 /// The number of the last message that a peer has handled, beside a token in `Authorization`.
@@ -18,17 +19,18 @@ const ATTEMPT: &str = "starling-attempt";
 /// What a peer shows to come back to its session, if it shows anything.
 pub(super) fn claim_of(request: &Request) -> Option<Claim> {
     let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let bearer = request.headers().get(AUTHORIZATION).and_then(bearer);
+    // The same header may bring what says who somebody is.
+    let bearer = text(AUTHORIZATION.as_str()).and_then(bearer).filter(|text| !identity::is_credential(text));
     let token = bearer.or_else(|| recover(request.uri().query()?))?;
     let position = text(POSITION).and_then(|number| number.parse().ok());
     let instance = text(INSTANCE).map(|name| name.chars().take(64).collect());
     let attempt = text(ATTEMPT).and_then(|number| number.parse().ok()).unwrap_or_default();
-    Some(Claim { token, position, instance, attempt, topics: None, only_topics: false })
+    Some(Claim { token, position, instance, attempt, ..Claim::default() })
 }
 
 /// The token of `Bearer <token>`.
-fn bearer(value: &HeaderValue) -> Option<String> {
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+pub(super) fn bearer(value: &str) -> Option<String> {
+    let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
@@ -55,7 +57,7 @@ mod tests {
 
     #[test]
     fn only_bearers_bring_tokens() {
-        let of = |text: &'static str| bearer(&HeaderValue::from_static(text));
+        let of = bearer;
         assert_eq!(of("Bearer a.b.c").as_deref(), Some("a.b.c"));
         assert_eq!(of("bearer  a.b.c").as_deref(), Some("a.b.c"));
         assert_eq!(of("Basic abc"), None);

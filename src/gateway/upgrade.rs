@@ -14,9 +14,9 @@ use futures_util::SinkExt;
 use tokio::time::timeout;
 
 use super::serve::Surroundings;
-use super::token;
+use super::{identity, token};
 use crate::protocol::{Dialect, SUBPROTOCOL_RESUME};
-use crate::starling::{Connection, DrainPhase, Handshake, Place, Refusal, SessionService, Transport};
+use crate::starling::{Connection, DrainPhase, Place, Refusal, SessionService, Transport};
 
 /// Why a handshake is refused: the metric's label, the answer's status and text, and when to try again.
 struct Refused {
@@ -63,7 +63,10 @@ async fn open<T: Transport>(
         Ok(place) => place,
         Err(refused) => return refuse(&around, framed, refused).await,
     };
-    let service = serve(&around, &request, wanted, place).await;
+    let service = match serve(&around, &request, wanted, place).await {
+        Ok(service) => service,
+        Err(refused) => return refuse(&around, framed, refused).await,
+    };
     let head = Message::Item((response, BodySize::None));
     let limit = around.shared.options.handshake_timeout.get();
     if let Err(error) = timeout(limit, framed.send(head)).await.unwrap_or_else(|late| Err(late.into())) {
@@ -72,7 +75,7 @@ async fn open<T: Transport>(
     }
     let parts = framed.into_parts();
     let early = BytesMut::from(&parts.read_buf[..]);
-    Connection::start_on(parts.io, early, service, &around.shared.options, &around.shared.metrics);
+    Connection::start_on((parts.io, address), early, service, &around.shared.options, &around.shared.metrics);
     Ok(())
 }
 
@@ -85,19 +88,26 @@ struct Wanted {
 }
 
 /// Finds the session. The peer hears nothing and can say nothing before that is done.
-async fn serve(around: &Surroundings, request: &Request, wanted: Wanted, place: Place) -> SessionService {
+async fn serve(
+    around: &Surroundings,
+    request: &Request,
+    wanted: Wanted,
+    place: Place,
+) -> Result<SessionService, Refused> {
     let (starlings, Wanted { dialect, resumes }) = (&around.starlings, wanted);
-    let header = |name: &str| Some(request.headers().get(name)?.to_str().ok()?.to_owned());
-    let handshake = Handshake::new(request.uri().query().unwrap_or_default(), &header);
-    let principal = around.shared.hooks.principal_of(&handshake);
+    let query = request.uri().query().unwrap_or_default();
+    let header =
+        |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default().to_owned());
+    let principal = identity::principal(&around.shared, query, &header, false)
+        .map_err(|error| Refused::new("credentials", StatusCode::UNAUTHORIZED, error.to_string()))?;
     let opened = match token::claim_of(request) {
         Some(claim) => starlings.claimed(&claim, dialect, principal).await,
         None if resumes => {
-            return SessionService::announced(dialect, principal, starlings.clone(), place);
+            return Ok(SessionService::announced(dialect, principal, starlings.clone(), place));
         }
         None => starlings.fresh(dialect, principal),
     };
-    SessionService::new(opened, starlings.clone(), place)
+    Ok(SessionService::new(opened, starlings.clone(), place))
 }
 
 /// Checks the handshake and chooses the dialect.

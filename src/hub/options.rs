@@ -234,8 +234,19 @@ impl NamespaceOptions {
 }
 
 /// First segments of notifications that the server itself sends.
-const RESERVED: [&str; 10] =
-    ["hello", "connection", "system", "starling", "topic", "metrics", "kv", "internal", "stream", "helios"];
+const RESERVED: [&str; 11] = [
+    "auth",
+    "hello",
+    "connection",
+    "system",
+    "starling",
+    "topic",
+    "metrics",
+    "kv",
+    "internal",
+    "stream",
+    "helios",
+];
 
 impl TopicOptions {
     /// What is wrong with the values, each with its key.

@@ -3,25 +3,29 @@
 //! This is the joint of the house: a method turns a request into calls on the rooms below. A namespace is
 //! described in `protocol-spec/methods/`, and a test holds the two together.
 
+mod accounts;
 mod demo;
 mod errors;
 mod kv;
+mod limits;
 mod options;
+mod people;
 mod sessions;
 mod system;
 mod token;
 mod topics;
 mod universes;
 
+pub use limits::RateKeeper;
 pub use options::{DemoOptions, KvOptions};
 pub use sessions::SessionArchive;
 pub use topics::{StoreLedger, TopicDesk, measure};
 
 use std::sync::{Arc, OnceLock};
 
-use crate::auth::KeyRing;
+use crate::auth::{Accounts, KeyRing};
 use crate::base::Clock;
-use crate::dispatch::RegistryBuilder;
+use crate::dispatch::{Limits, RegistryBuilder};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::universes::Universes;
@@ -68,6 +72,21 @@ pub fn add_topics(to: &mut RegistryBuilder, topics: &TopicDesk) {
 /// Adds the namespaces `universe` and `universes`.
 pub fn add_universes(to: &mut RegistryBuilder, all: &Universes, kv: &KvOptions, topics: &TopicDesk) {
     universes::add(to, all, kv, topics);
+}
+
+/// Adds the namespaces of accounts: `auth`, `users`, `roles`, `audit`.
+pub fn add_accounts(to: &mut RegistryBuilder, accounts: &Accounts, about: &Arc<About>) {
+    accounts::add(to, accounts, about);
+}
+
+/// Adds the namespace `limits`.
+pub fn add_limits(to: &mut RegistryBuilder, limits: &Limits) {
+    limits::add(to, limits);
+}
+
+/// Adds the namespaces `sessions` and `config`. The configuration is told as it is: without secrets.
+pub fn add_people(to: &mut RegistryBuilder, topics: &TopicDesk, config: serde_json::Value) {
+    people::add(to, topics, config);
 }
 
 /// Adds the namespace `token`.

@@ -17,7 +17,7 @@ pub struct DemoOptions {
 pub struct KvOptions {
     /// Whether there are these methods.
     pub enabled: bool,
-    /// Whether everybody may call them. Otherwise a caller needs the permission kv:read or kv:write.
+    /// Whether everybody may call them. Otherwise a caller needs the permission kv:get, kv:set or kv:delete.
     pub everyone: bool,
     /// Watches that one session may have.
     pub watches_max: usize,

@@ -1,6 +1,7 @@
 //! The handshake of a peer.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub(super) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// How to connect.
 #[derive(Clone, Debug)]
 pub struct PeerOptions {
+    /// Who connects: an access token or an API key, in the header of the handshake.
+    pub credential: Option<Credential>,
     /// Asks for the compact codec.
     pub msgpack: bool,
     /// Says nothing of our extensions, as existing clients do. Excludes `msgpack`.
@@ -40,8 +43,18 @@ pub struct PeerOptions {
     pub timeout: Duration,
 }
 
+/// An access token or an API key. It shows in no log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential(pub String);
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential")
+    }
+}
+
 /// What a session is taken up again with.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Resume {
     /// The token that `starling:state` gave.
     pub token: String,
@@ -55,6 +68,18 @@ pub struct Resume {
     pub topics: Option<BTreeMap<String, String>>,
     /// Where the token goes. Peers that know no extensions only have the URL.
     pub way: ResumeWay,
+    /// An access token beside it, in the first message.
+    pub access_token: Option<String>,
+}
+
+impl fmt::Debug for Resume {
+    /// A token is as good as a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resume")
+            .field("way", &self.way)
+            .field("position", &self.position)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where a token goes.
@@ -72,6 +97,7 @@ pub enum ResumeWay {
 impl Default for PeerOptions {
     fn default() -> Self {
         Self {
+            credential: None,
             msgpack: false,
             plain: false,
             resume: None,
@@ -166,6 +192,13 @@ pub(super) async fn connect(url: &str, options: &PeerOptions) -> Result<(Socket,
             put(headers, HeaderName::from_static("starling-instance"), instance);
             put(headers, HeaderName::from_static("starling-attempt"), &resume.attempt.to_string());
         }
+    }
+    match &options.credential {
+        Some(Credential(key)) if key.starts_with("hk_") => {
+            put(headers, HeaderName::from_static("x-api-key"), key);
+        }
+        Some(Credential(token)) => put(headers, AUTHORIZATION, &format!("Bearer {token}")),
+        None => {}
     }
     if let Some(origin) = options.origin.as_deref().and_then(|origin| HeaderValue::from_str(origin).ok()) {
         headers.insert(ORIGIN, origin);

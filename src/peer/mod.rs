@@ -15,7 +15,7 @@ use thiserror::Error;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-pub use connect::{ConnectError, PeerOptions, Resume, ResumeWay};
+pub use connect::{ConnectError, Credential, PeerOptions, Resume, ResumeWay};
 pub use received::{CallFailure, Place, Received};
 
 use self::connect::Socket;
@@ -79,10 +79,10 @@ impl Peer {
         let (clock, limit) = (Clock::default(), options.timeout);
         let mut peer = Self { socket, dialect, clock, waiting: VecDeque::new(), limit, received: 0, sent: 0 };
         if let Some(resume) = options.resume.as_ref().filter(|resume| resume.way == ResumeWay::Message) {
-            let Resume { token, position, instance, attempt, topics, .. } = resume;
+            let Resume { token, position, instance, attempt, topics, access_token, .. } = resume;
             let data = json!({
                 "token": token, "position": position, "instance": instance, "attempt": attempt,
-                "topics": topics,
+                "topics": topics, "accessToken": access_token,
             });
             let sent = peer.notify(TOPIC_RESUME, &data).await;
             sent.map_err(|error| ConnectError::Resume(Box::new(error)))?;

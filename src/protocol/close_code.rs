@@ -25,11 +25,15 @@ pub enum CloseCode {
     IdleTimeout,
     /// Another connection has taken the session up.
     TakenOver,
+    /// The access token has ended, and nobody has brought another one.
+    CredentialsExpired,
+    /// What the peer had logged in with was declared void.
+    CredentialsRevoked,
 }
 
 impl CloseCode {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Normal,
         Self::ProtocolError,
         Self::InvalidUtf8,
@@ -41,6 +45,8 @@ impl CloseCode {
         Self::PingTimeout,
         Self::IdleTimeout,
         Self::TakenOver,
+        Self::CredentialsExpired,
+        Self::CredentialsRevoked,
     ];
 
     /// The number on the wire.
@@ -57,6 +63,8 @@ impl CloseCode {
             Self::PingTimeout => 4009,
             Self::IdleTimeout => 4010,
             Self::TakenOver => 4011,
+            Self::CredentialsExpired => 4012,
+            Self::CredentialsRevoked => 4013,
         }
     }
 
@@ -74,6 +82,8 @@ impl CloseCode {
             Self::PingTimeout => "PING_TIMEOUT",
             Self::IdleTimeout => "IDLE_TIMEOUT",
             Self::TakenOver => "TAKEN_OVER",
+            Self::CredentialsExpired => "CREDENTIALS_EXPIRED",
+            Self::CredentialsRevoked => "CREDENTIALS_REVOKED",
         }
     }
 
@@ -81,7 +91,12 @@ impl CloseCode {
     pub fn reconnect(self) -> bool {
         matches!(
             self,
-            Self::Internal | Self::Restart | Self::SlowConsumer | Self::PingTimeout | Self::IdleTimeout
+            Self::Internal
+                | Self::Restart
+                | Self::SlowConsumer
+                | Self::PingTimeout
+                | Self::IdleTimeout
+                | Self::CredentialsExpired
         )
     }
 }

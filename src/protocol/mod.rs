@@ -68,6 +68,12 @@ pub const TOPIC_GAP: &str = "topic:gap";
 /// The topic of who has come to a topic, and who has left.
 pub const TOPIC_PRESENCE: &str = "topic:presence";
 
+/// The topic of what a peer is told when its credentials are not good any more, or soon not.
+pub const TOPIC_AUTH_EXPIRED: &str = "auth:expired";
+
+/// The topic of what a peer is told when it may something else from now on.
+pub const TOPIC_AUTH_CHANGED: &str = "auth:changed";
+
 /// Whether a notification is about the connection: it is not numbered and never sent again. Nor is what has a
 /// position of its own, and what subscribers are told beside it.
 pub fn is_about_connection(topic: &str) -> bool {
@@ -80,6 +86,8 @@ pub fn is_about_connection(topic: &str) -> bool {
             | TOPIC_RESUME
             | TOPIC_GAP
             | TOPIC_PRESENCE
+            | TOPIC_AUTH_EXPIRED
+            | TOPIC_AUTH_CHANGED
     )
 }
 

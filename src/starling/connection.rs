@@ -6,9 +6,9 @@
 //! its outbox does not drain, it does not, so a peer that does not read is not read from.
 
 use std::cell::RefCell;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
+use std::{net::IpAddr, pin::Pin};
 
 use actix::fut::ActorFuture;
 use actix::{Actor, ActorContext, AsyncContext, Context};
@@ -112,7 +112,7 @@ thread_local! {
 impl<T: Transport, S: Service> Connection<T, S> {
     /// Starts the actor on this thread. `early` are bytes that came with the handshake.
     pub fn start_on(
-        socket: T,
+        (socket, address): (T, Option<IpAddr>),
         early: BytesMut,
         service: S,
         options: &ConnectionOptions,
@@ -120,7 +120,7 @@ impl<T: Transport, S: Service> Connection<T, S> {
     ) {
         let timing = Timing::of(options);
         let pulse = Pulse::starting(heartbeat::now());
-        let link = Arc::new(Link::new(options.outbox_bytes_max.0, Arc::clone(metrics), pulse));
+        let link = Arc::new(Link::new(address, options.outbox_bytes_max.0, Arc::clone(metrics), pulse));
         let limits = FrameLimits {
             message_bytes_max: options.message_bytes_max.0,
             frame_bytes_max: options.frame_bytes_max.0,

@@ -3,7 +3,7 @@
 //! Read `websocket` for the framing, `connection` for the actor of a socket, `link` for how others reach it;
 //! `service` for which session a socket is for, `ears` and `receive` for what messages mean, `repeats` and `gate` for calls
 //! that run once; `session` for what outlives a socket, `recovery` for how a peer comes back to it, `manager` for
-//! the table of everybody. What is absent on purpose: what any method does, where sessions are written down, and
+//! the table of everybody, `online` for which accounts they have. What is absent on purpose: what any method does, where sessions are written down, and
 //! HTTP beyond the raw socket that it leaves behind.
 
 mod absences;
@@ -16,6 +16,7 @@ mod hooks;
 mod kinds;
 mod link;
 mod manager;
+mod online;
 mod options;
 mod outbox;
 mod pending;
@@ -40,4 +41,4 @@ pub use recovery::{
 pub use service::SessionService;
 pub use session::write_message_frame;
 pub use session::{Begun, Session, SessionOptions, Terms, Unsubscribed, about as about_replay};
-pub use shared::{DrainPhase, Parts, Shared, capabilities};
+pub use shared::{DrainPhase, IdentityHook, Parts, Shared, capabilities};

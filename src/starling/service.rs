@@ -19,7 +19,7 @@ use super::link::Link;
 use super::manager::{Place, Starlings};
 use super::recovery::{Claim, Opened};
 use crate::auth::Principal;
-use crate::protocol::{CloseCode, Decoded, Dialect, Incoming, TOPIC_RESUME};
+use crate::protocol::{CloseCode, Decoded, Dialect, Incoming, TOPIC_AUTH_EXPIRED, TOPIC_RESUME};
 
 /// What serves a connection.
 #[derive(Debug)]
@@ -83,7 +83,9 @@ const BYTES_MAX: usize = 16 << 20;
 
 /// The data of the first message.
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Resume {
+    #[serde(default)]
     token: String,
     #[serde(default)]
     position: Option<u64>,
@@ -95,6 +97,8 @@ struct Resume {
     topics: Option<BTreeMap<String, String>>,
     #[serde(default)]
     only: bool,
+    #[serde(default)]
+    access_token: Option<String>,
 }
 
 /// Longer names are cut: they only tell clients apart.
@@ -165,18 +169,24 @@ fn claim_of(dialect: Dialect, frame: &Frame) -> Option<Claim> {
     }
     // What cannot be read is no token, and a peer without a good token gets a new session and is told why.
     let resume = notification.data.and_then(|data| data.read::<Resume>().ok());
-    let Resume { token, position, instance, attempt, topics, only } = resume.unwrap_or_default();
+    let Resume { token, position, instance, attempt, topics, only, access_token } =
+        resume.unwrap_or_default();
     let instance = instance.map(|name| name.chars().take(INSTANCE_MAX).collect());
-    Some(Claim { token, position, instance, attempt, topics, only_topics: only })
+    Some(Claim { token, position, instance, attempt, topics, only_topics: only, access_token })
 }
 
 /// Finds the session, links the socket to it, and does what has waited.
 async fn find(search: Search, claim: Option<Claim>, starlings: Starlings) {
-    let (dialect, principal) = {
+    let (dialect, known) = {
         let waiting = search.borrow();
         (waiting.dialect, waiting.principal.clone())
     };
-    let opened = match &claim {
+    let (principal, refusal) = match claim.as_ref().and_then(|claim| claim.access_token.as_deref()) {
+        Some(token) => starlings.principal_of(token, known),
+        None => (known, None),
+    };
+    let opened = match claim.as_ref().filter(|claim| !claim.token.is_empty() || claim.access_token.is_none())
+    {
         Some(claim) => starlings.claimed(claim, dialect, principal).await,
         None => starlings.fresh(dialect, principal),
     };
@@ -185,6 +195,10 @@ async fn find(search: Search, claim: Option<Claim>, starlings: Starlings) {
     }
     let link = Arc::clone(&search.borrow().link);
     let ears = Box::new(Ears::open(&opened, &starlings, &link));
+    if let Some(reason) = refusal {
+        let data = serde_json::json!({ "reason": reason, "graceMs": 0 });
+        ears.session.tell_of_identity(TOPIC_AUTH_EXPIRED, &data);
+    }
     let frames = std::mem::take(&mut search.borrow_mut().frames);
     frames.iter().for_each(|frame| ears.frame(frame));
     search.borrow_mut().found = Some(ears);

@@ -1,7 +1,8 @@
 //! What all sessions of a server have in common.
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::RwLock;
@@ -11,15 +12,16 @@ use super::absences::Absences;
 use super::hooks::Hooks;
 use super::kinds::Kinds;
 use super::manager::Table;
+use super::online::Online;
 use super::options::ConnectionOptions;
 use super::proxy::ProxyTable;
 use super::recovery::{Archive, Journal, StateProvider};
-use super::session::{Session, SessionOptions};
-use crate::auth::KeyRing;
+use super::session::{Session, SessionOptions, publish};
+use crate::auth::{Accounts, KeyRing};
 use crate::base::{Clock, Random, StarlingId};
-use crate::dispatch::Registry;
+use crate::dispatch::{BoxFuture, MethodError, Registry, Told};
 use crate::hub::Hub;
-use crate::protocol::{Codec, OUTGOING_BYTES_MAX, PROTOCOL_NAME, PROTOCOL_VERSION};
+use crate::protocol::{Codec, OUTGOING_BYTES_MAX, PROTOCOL_NAME, PROTOCOL_VERSION, Payload};
 use crate::telemetry::Metrics;
 
 /// The surroundings of a session.
@@ -43,6 +45,11 @@ pub struct Shared {
     pub tokens: KeyRing,
     /// What of the application goes into them.
     pub providers: Vec<StateProvider>,
+    /// The accounts, if there are any.
+    pub accounts: Option<Accounts>,
+    /// Called when a session has become somebody else, or may something else.
+    pub on_identity: OnceLock<IdentityHook>,
+    pub(super) online: Online,
     pub(super) journal: Journal,
     pub(super) table: RwLock<Table>,
     pub(super) absences: Absences,
@@ -86,6 +93,31 @@ pub struct Parts {
     pub providers: Vec<StateProvider>,
     /// Where sessions are written down, if they are.
     pub archive: Option<Arc<dyn Archive>>,
+    /// The accounts, if there are any.
+    pub accounts: Option<Accounts>,
+}
+
+/// What is done when a session has become somebody else, or may something else.
+pub struct IdentityHook(Recheck);
+
+/// Looks at a session once more.
+type Recheck = Box<dyn Fn(&Arc<Session>) + Send + Sync>;
+
+impl IdentityHook {
+    /// A hook that calls `recheck` where it happens: it must be short.
+    pub fn new(recheck: impl Fn(&Arc<Session>) + Send + Sync + 'static) -> Self {
+        Self(Box::new(recheck))
+    }
+
+    pub(in crate::starling) fn call(&self, session: &Arc<Session>) {
+        (self.0)(session);
+    }
+}
+
+impl fmt::Debug for IdentityHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdentityHook")
+    }
 }
 
 impl Shared {
@@ -102,8 +134,12 @@ impl Shared {
             tokens,
             providers,
             archive,
+            accounts,
         } = parts;
         Self {
+            accounts,
+            on_identity: OnceLock::new(),
+            online: Online::default(),
             proxied: ProxyTable::default(),
             kinds: Kinds::of(&metrics),
             journal: Journal::new(archive, session_options.write_delay.get()),
@@ -126,6 +162,16 @@ impl Shared {
     /// The session with this id, be it connected or not.
     pub fn session(&self, id: StarlingId) -> Option<Arc<Session>> {
         self.table.read().get(id)
+    }
+
+    /// All sessions, connected or not.
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        self.table.read().sessions()
+    }
+
+    /// Publishes in the name of the server.
+    pub fn publish(&self, topic: &str, data: Payload) -> BoxFuture<Result<Told, MethodError>> {
+        publish(&self.hub, topic, data)
     }
 
     /// How far the server is from stopping.

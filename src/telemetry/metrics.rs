@@ -54,6 +54,8 @@ pub struct Metrics {
     pub late_answers: IntCounter,
     /// Messages with `peer`, by outcome: forwarded, refused, timeout, undeliverable.
     pub proxied: IntCounterVec,
+    /// Calls that a limit did not allow, by policy.
+    pub rate_limited: IntCounterVec,
     /// Requests from the server to peers, by outcome: sent, answered, timeout, cancelled.
     pub callbacks: IntCounterVec,
     /// Sessions.
@@ -118,6 +120,12 @@ impl Metrics {
             handler_panics: counter(of, "helios_handler_panics_total", "Method handlers that panicked"),
             late_answers: counter(of, "helios_late_answers_total", "Answers after the answer"),
             proxied: counters(of, "helios_peer_messages_total", "Messages from peer to peer", &["outcome"]),
+            rate_limited: counters(
+                of,
+                "rate_limiter_denied_total",
+                "Calls that a limit refused",
+                &["policy"],
+            ),
             callbacks: counters(of, "helios_callbacks_total", "Requests from the server", &["outcome"]),
             sessions: SessionMetrics::new(of),
             topics: TopicMetrics::new(of),

@@ -339,7 +339,10 @@ async fn answers_are_compressed_for_those_who_take_it_and_guarded_for_browsers()
     );
     let (status, headers, _) =
         ask(&server, "OPTIONS", "/api/universes/create", &[("origin", "https://a.example")]).await;
-    assert_eq!((status, headers["access-control-allow-methods"].as_str()), (204, "GET, POST, DELETE"));
+    assert_eq!(
+        (status, headers["access-control-allow-methods"].as_str()),
+        (204, "GET, POST, PUT, PATCH, DELETE")
+    );
 }
 
 /// Head and body of an answer as they come over the wire.

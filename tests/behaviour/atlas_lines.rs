@@ -10,7 +10,14 @@ use crate::wait::until;
 struct Lines(BufReader<TcpStream>);
 
 fn server() -> TestServer {
-    TestServer::start_with(|config| config.atlas.listen = "127.0.0.1:0".into(), |b| b)
+    TestServer::start_with(
+        |config| {
+            config.atlas.listen = "127.0.0.1:0".into();
+            // Accounts have keys of their own, which this port shows too.
+            config.auth.enabled = false;
+        },
+        |b| b,
+    )
 }
 
 impl Lines {

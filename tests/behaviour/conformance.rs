@@ -164,9 +164,25 @@ async fn the_described_methods_are_those_that_the_server_has() {
     let server = TestServer::start();
     let listed = server.peer().await.request("system:methods", &json!(null)).await.unwrap();
     let mut described = Vec::new();
-    for namespace in
-        ["demo", "kv", "metrics", "starling", "system", "token", "topic", "universe", "universes"]
-    {
+    let namespaces = [
+        "audit",
+        "auth",
+        "config",
+        "demo",
+        "kv",
+        "limits",
+        "metrics",
+        "roles",
+        "sessions",
+        "starling",
+        "system",
+        "token",
+        "topic",
+        "universe",
+        "universes",
+        "users",
+    ];
+    for namespace in namespaces {
         let path = format!("{}/protocol-spec/methods/{namespace}.json", env!("CARGO_MANIFEST_DIR"));
         let read: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         described.extend(read["methods"].as_array().unwrap().clone());

@@ -1,8 +1,11 @@
 //! What the server does, asked the way a peer would: over real sockets, HTTP and the command line.
 
+mod accounts;
+mod accounts_sockets;
 mod api;
 mod atlas_lines;
 mod atlas_port;
+mod audit;
 mod callbacks;
 mod cli;
 mod cli_store;
@@ -18,8 +21,11 @@ mod limits;
 mod messages;
 mod methods;
 mod metrics;
+mod permissions;
 mod proxy;
+mod rate_limits;
 mod raw;
+mod rest;
 mod restarts;
 mod sessions;
 mod tls;

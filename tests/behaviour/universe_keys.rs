@@ -174,7 +174,7 @@ async fn what_does_not_fit_is_named() {
     let kept = TestServer::start_with(|config| config.kv.everyone = false, |builder| builder);
     let mut peer = kept.peer().await;
     let (code, details) = refused(&mut peer, "universe:fork", json!({ "from": "main" })).await;
-    assert_eq!((code.as_str(), &details["permission"]), ("PERMISSION_DENIED", &json!("kv:read")));
+    assert_eq!((code.as_str(), &details["permission"]), ("PERMISSION_DENIED", &json!("kv:get")));
 }
 
 #[tokio::test]

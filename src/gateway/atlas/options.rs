@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::options::TlsOptions;
-use crate::base::Span;
+use crate::base::{Secret, Span};
 
 /// The TCP port of the store, for Redis clients and JSON lines.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -16,7 +16,7 @@ pub struct AtlasOptions {
     /// loopback need a password or TLS.
     pub listen: String,
     /// What clients must say with AUTH; "" asks for nothing. Better set by HELIOS__ATLAS__PASSWORD.
-    pub password: String,
+    pub password: Secret,
     /// Threads that serve the port; 0 is one for each processor.
     pub workers: usize,
     /// Connections at once; more are refused.
@@ -31,7 +31,7 @@ impl Default for AtlasOptions {
     fn default() -> Self {
         Self {
             listen: String::new(),
-            password: String::new(),
+            password: Secret::default(),
             workers: 0,
             connections_max: 10_000,
             idle_timeout: Span::secs(0),

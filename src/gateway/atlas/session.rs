@@ -210,7 +210,7 @@ impl Session {
 
     /// Whether this is the password. The user, if named, is the default one.
     pub(super) fn check(&mut self, user: Option<&[u8]>, password: &[u8]) -> Result<(), &'static str> {
-        let known = self.port.options.password.as_bytes();
+        let known = self.port.options.password.reveal().as_bytes();
         if known.is_empty() && user.is_none() {
             return Err("ERR AUTH <password> called without any password configured for the default user. \
                 Are you sure your configuration is correct?");

@@ -7,9 +7,9 @@ use serde_json::{Value as Json, json};
 use super::super::errors;
 use super::super::topics::{Announcement, TopicDesk};
 use super::place::{Place, Places, WRITE};
-use super::stored;
 use super::values::Encoding;
 use super::write::{Delete, Increment, Set, written};
+use super::{DELETE, stored};
 use crate::dispatch::{Context, MethodError};
 use crate::store::{Check, Command, Commit, CommitOutcome, Condition};
 
@@ -125,6 +125,10 @@ pub(super) async fn commit(
     params: CommitParams,
 ) -> Result<Json, MethodError> {
     let place = places.get(&ctx, params.universe.as_deref(), WRITE)?;
+    let deletes = params.operations.iter().any(|operation| matches!(operation, Operation::Delete(_)));
+    if deletes && !places.may(&ctx.principal(), DELETE) {
+        return Err(MethodError::permission(DELETE));
+    }
     let now_ms = place.now_ms();
     let mut commands = Vec::with_capacity(params.operations.len());
     for (index, operation) in params.operations.into_iter().enumerate() {

@@ -57,7 +57,8 @@ pub(super) fn add(
     options: &KvOptions,
     topics: &TopicDesk,
 ) {
-    let places = Places { store: store.clone(), universes: universes.cloned() };
+    let everyone = options.everyone;
+    let places = Places { store: store.clone(), universes: universes.cloned(), everyone };
     let mut kv = Namespace { to, places: &places, everyone: options.everyone };
     let about = MethodOptions::described;
     let watches_max = options.watches_max;
@@ -65,7 +66,7 @@ pub(super) fn add(
     kv.method("kv:ttl", READ, about("Tells when a key ends.").idempotent(), read::ttl);
     kv.method("kv:scan", READ, about("Lists keys by their prefix, in order.").idempotent(), read::scan);
     kv.method("kv:set", WRITE, about("Sets the value of a key."), write::set);
-    kv.method("kv:delete", WRITE, about("Takes a key away."), write::delete);
+    kv.method("kv:delete", DELETE, about("Takes a key away."), write::delete);
     kv.method("kv:increment", WRITE, about("Adds to a whole number."), write::increment);
     let topics = topics.clone();
     let text = "Changes several keys at once, or none.";
@@ -74,7 +75,7 @@ pub(super) fn add(
     });
     let text = "Tells every change below a prefix, without a gap.";
     kv.method("kv:watch", READ, about(text), move |ctx, places, params| {
-        let watching = watch::watch(&ctx, &places.store, &params, watches_max);
+        let watching = watch::watch(&ctx, &places, &params, watches_max);
         async move { watching }
     });
     kv.method("kv:unwatch", READ, about("Ends a watch.").idempotent(), |ctx, _, params| {
@@ -83,8 +84,9 @@ pub(super) fn add(
     });
 }
 
-const READ: &str = "kv:read";
-const WRITE: &str = "kv:write";
+pub(super) const READ: &str = "kv:get";
+pub(super) const WRITE: &str = "kv:set";
+pub(super) const DELETE: &str = "kv:delete";
 
 /// The key of the store for a key of the application, or for what keys begin with.
 fn stored(key: &str) -> Key {

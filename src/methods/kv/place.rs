@@ -1,6 +1,7 @@
 //! Where keys lie: in the store, or in a universe that was forked from it.
 
 use super::super::errors;
+use crate::auth::Principal;
 use crate::dispatch::{Context, MethodError};
 use crate::protocol::ErrorCode;
 use crate::store::{Command, Commit, CommitOutcome, Outcome, Store, View};
@@ -15,6 +16,8 @@ pub(super) const WRITE: &str = "universe:write";
 pub(super) struct Places {
     pub(super) store: Store,
     pub(super) universes: Option<Universes>,
+    /// Whether everybody may use the keys.
+    pub(super) everyone: bool,
 }
 
 /// One of them.
@@ -27,6 +30,11 @@ pub(super) enum Place {
 }
 
 impl Places {
+    /// Whether a caller may do something with the keys themselves.
+    pub(super) fn may(&self, principal: &Principal, permission: &str) -> bool {
+        self.everyone || principal.may(permission)
+    }
+
     /// The universe that is named, or the keys themselves. Whoever names one needs the permission for it.
     pub(super) fn get(
         &self,

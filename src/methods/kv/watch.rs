@@ -8,11 +8,12 @@ use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
 
 use super::super::errors;
+use super::place::Places;
 use super::read::{LIMIT, LIMIT_MAX, written};
-use super::{CHANGES, ENDED, stored, values};
+use super::{CHANGES, ENDED, READ, stored, values};
 use crate::dispatch::{Context, MethodError, SendError, Starling};
 use crate::protocol::ErrorCode;
-use crate::store::{Changes, Position, Store, Watch, WatchError};
+use crate::store::{Changes, Position, Watch, WatchError};
 
 /// Parameters of `kv:watch`.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -44,7 +45,7 @@ struct Watches {
 /// Begins a watch. What is told comes after the answer.
 pub(super) fn watch(
     ctx: &Context,
-    store: &Store,
+    places: &Places,
     params: &WatchParams,
     watches_max: usize,
 ) -> Result<Json, MethodError> {
@@ -52,7 +53,7 @@ pub(super) fn watch(
     let from = from.map_err(|text| MethodError::invalid([format!("/from: {text}")]))?;
     let prefix = stored(&params.prefix);
     let (number, ended) = enter(ctx.starling(), watches_max)?;
-    let begun = store.watch(&prefix, from);
+    let begun = places.store.watch(&prefix, from);
     let mut watch = begun.map_err(|error| {
         leave(ctx.starling(), number);
         errors::watch(&error)
@@ -64,7 +65,7 @@ pub(super) fn watch(
         answer["entries"] = entries.into();
         answer["cursor"] = cursor.into();
     }
-    actix_rt::spawn(tell(ctx.clone(), watch, number, ended));
+    actix_rt::spawn(tell(ctx.clone(), places.clone(), watch, number, ended));
     Ok(answer)
 }
 
@@ -95,7 +96,7 @@ fn leave(starling: &Starling, number: u64) -> bool {
 }
 
 /// Tells a session what happens, until it ends or the watch does.
-async fn tell(ctx: Context, mut watch: Watch, number: u64, ended: CancellationToken) {
+async fn tell(ctx: Context, places: Places, mut watch: Watch, number: u64, ended: CancellationToken) {
     let starling = ctx.starling().clone();
     tokio::select! {
         () = ended.cancelled() => return,
@@ -108,6 +109,12 @@ async fn tell(ctx: Context, mut watch: Watch, number: u64, ended: CancellationTo
             () = ended.cancelled() => return,
             next = watch.next() => next,
         };
+        // Whoever might when it began may not any more.
+        if !places.may(&starling.principal(), READ) {
+            let _ = end(&starling, number, &watch, "permission");
+            leave(&starling, number);
+            return;
+        }
         let sent = match next {
             Ok(changes) => notify(&starling, number, &changes),
             Err(reason) => {

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::TopicDesk;
 use crate::auth::Principal;
-use crate::dispatch::{Call, Context, MethodError};
+use crate::dispatch::{Call, MethodError, Starling};
 use crate::hub::Access;
 use crate::protocol::{ErrorCode, Payload, Raw, RequestId, is_topic_name};
 
@@ -55,12 +55,12 @@ fn judge(access: &Access, principal: &Principal, topic: &str, permission: impl F
     }
 }
 
-/// Whether the caller may do that with a topic.
+/// Whether a peer may do that with a topic.
 ///
 /// # Errors
-/// With what the caller is told if it may not.
+/// With what it is told if it may not.
 pub(super) async fn check(
-    ctx: &Context,
+    starling: &Starling,
     desk: &TopicDesk,
     topic: &str,
     action: Action,
@@ -74,26 +74,26 @@ pub(super) async fn check(
         Action::Publish => &namespace.options().publish,
     };
     let permission = || format!("topic:{}:{}", action.as_str(), namespace.name());
-    match judge(access, &ctx.principal(), topic, permission) {
+    match judge(access, &starling.principal(), topic, permission) {
         Verdict::Allowed => Ok(()),
-        Verdict::Missing(permission) => Err(missing(&permission)),
+        Verdict::Missing(permission) => Err(MethodError::permission(&permission)),
         Verdict::Denied => {
             let text = format!("You may not {} \"{topic}\"", about(action));
             Err(denied(topic, action, &text))
         }
-        Verdict::Ask(method) => ask(ctx, desk, &method, topic, action).await,
+        Verdict::Ask(method) => ask(starling, desk, &method, topic, action).await,
     }
 }
 
-/// Whether the caller may see numbers of the whole server.
+/// Whether somebody may see numbers of the whole server.
 ///
 /// # Errors
-/// With what the caller is told if it may not.
-pub(super) fn check_stats(ctx: &Context, desk: &TopicDesk) -> Result<(), MethodError> {
+/// With what it is told if it may not.
+pub(super) fn check_stats(principal: &Principal, desk: &TopicDesk) -> Result<(), MethodError> {
     let access = &desk.hub.options().stats;
-    match judge(access, &ctx.principal(), "", || "topic:stats".to_owned()) {
+    match judge(access, principal, "", || "topic:stats".to_owned()) {
         Verdict::Allowed => Ok(()),
-        Verdict::Missing(permission) => Err(missing(&permission)),
+        Verdict::Missing(permission) => Err(MethodError::permission(&permission)),
         Verdict::Denied | Verdict::Ask(_) => Err(ErrorCode::PermissionDenied.into()),
     }
 }
@@ -105,11 +105,6 @@ fn about(action: Action) -> &'static str {
     }
 }
 
-fn missing(permission: &str) -> MethodError {
-    let text = format!("Permission {permission} is missing");
-    MethodError::of(ErrorCode::PermissionDenied, text).with_details(&json!({ "permission": permission }))
-}
-
 fn denied(topic: &str, action: Action, text: &str) -> MethodError {
     let details = json!({ "topic": topic, "action": action.as_str() });
     MethodError::of(ErrorCode::PermissionDenied, text.to_owned()).with_details(&details)
@@ -117,7 +112,7 @@ fn denied(topic: &str, action: Action, text: &str) -> MethodError {
 
 /// Asks a method of the application, as this caller.
 async fn ask(
-    ctx: &Context,
+    starling: &Starling,
     desk: &TopicDesk,
     method: &str,
     topic: &str,
@@ -129,12 +124,12 @@ async fn ask(
     let (sender, answer) = oneshot::channel();
     {
         // The payload of a call is in the codec of its caller.
-        let codec = ctx.starling().dialect().codec;
+        let codec = starling.dialect().codec;
         let bytes =
             payload.as_raw().translate(codec).map_err(|_| MethodError::from(ErrorCode::InternalError))?;
         let raw = Raw { codec, bytes: bytes.as_ref() };
         let (registry, metrics) = (&shared.registry, &shared.metrics);
-        let call = Call::admit_private(registry, metrics, ctx.starling(), RequestId::generate(), method);
+        let call = Call::admit_private(registry, metrics, starling, RequestId::generate(), method);
         call.map_err(|refused| refused.0)?.run(Some(raw), move |answer, _| drop(sender.send(answer)));
     }
     let answer = answer.await.map_err(|_| MethodError::from(ErrorCode::InternalError))??;

@@ -30,7 +30,7 @@ pub(super) async fn subscribe(
     desk: TopicDesk,
     _: Option<Nothing>,
 ) -> Result<Value, MethodError> {
-    access::check_stats(&ctx, &desk)?;
+    access::check_stats(&ctx.principal(), &desk)?;
     let session = desk.session(&ctx)?;
     session.subscribe(TOPIC, None, &Default::default()).map_err(|error| errors::unsubscribed(&error))?;
     let shared = desk.shared()?;

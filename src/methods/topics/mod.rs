@@ -5,11 +5,14 @@ mod ledger;
 mod measures;
 mod publish;
 mod reads;
+mod recheck;
 mod subscribe;
 
+use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, OnceLock, Weak};
 
+use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
@@ -17,30 +20,56 @@ pub use ledger::StoreLedger;
 pub(super) use publish::Announcement;
 pub(super) use subscribe::confirm_later;
 
+use crate::auth::Principal;
 use crate::dispatch::{Context, IntoReply, MethodError, MethodOptions, RegistryBuilder};
 use crate::hub::Hub;
 use crate::protocol::ErrorCode;
-use crate::starling::{Session, Shared};
+use crate::starling::{IdentityHook, Session, Shared};
 
 /// What the methods of topics work with. The sessions are there once the server is put together.
 #[derive(Clone, Debug)]
 pub struct TopicDesk {
     pub(super) hub: Hub,
     shared: Arc<OnceLock<Weak<Shared>>>,
+    guards: Arc<Mutex<Vec<Guard>>>,
+}
+
+/// Who may stay subscribed to topics that are had by a method of their own.
+struct Guard {
+    namespace: &'static str,
+    may: Box<dyn Fn(&Principal) -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Guard({})", self.namespace)
+    }
 }
 
 impl TopicDesk {
     /// For the topics of a hub.
     pub fn new(hub: &Hub) -> Self {
-        Self { hub: hub.clone(), shared: Arc::default() }
+        Self { hub: hub.clone(), shared: Arc::default(), guards: Arc::default() }
     }
 
     /// The sessions of the server. Once, before the first request.
     pub fn open(&self, shared: &Arc<Shared>) {
         self.shared.get_or_init(|| Arc::downgrade(shared));
+        let desk = self.clone();
+        let recheck = move |session: &Arc<Session>| recheck::recheck(&desk, session);
+        shared.on_identity.get_or_init(|| IdentityHook::new(recheck));
     }
 
-    fn shared(&self) -> Result<Arc<Shared>, MethodError> {
+    /// Says who may stay subscribed to topics of a namespace that are had by a method of their own.
+    pub(super) fn guard(
+        &self,
+        namespace: &'static str,
+        may: impl Fn(&Principal) -> bool + Send + Sync + 'static,
+    ) {
+        self.guards.lock().push(Guard { namespace, may: Box::new(may) });
+    }
+
+    pub(super) fn shared(&self) -> Result<Arc<Shared>, MethodError> {
         self.shared.get().and_then(Weak::upgrade).ok_or_else(|| ErrorCode::ServerDraining.into())
     }
 
@@ -85,6 +114,8 @@ pub(super) fn add(to: &mut RegistryBuilder, desk: &TopicDesk) {
     topics.method("topic:stats", "Counts of a topic, or of all topics together.", reads::stats);
     topics.method("topic:list", "The topics of a namespace, with their counts.", reads::list);
     topics.method("metrics:subscribe", "Tells the numbers of the server each second.", measures::subscribe);
+    let stats = desk.clone();
+    desk.guard("metrics", move |principal| access::check_stats(principal, &stats).is_ok());
     topics.method("metrics:unsubscribe", "Ends that.", measures::unsubscribe);
     let desk = desk.clone();
     // Data passes as it is written, so that nothing of it is lost.

@@ -58,7 +58,7 @@ pub(super) async fn publish(
     payload: Option<Payload>,
 ) -> Result<Reply, MethodError> {
     let wish = read(payload.as_ref())?;
-    access::check(&ctx, &desk, &wish.topic, Action::Publish).await?;
+    access::check(ctx.starling(), &desk, &wish.topic, Action::Publish).await?;
     if let Some(namespace) = desk.hub.namespace(&wish.topic) {
         take_turn(&ctx, &desk, namespace)?;
     }
@@ -99,7 +99,7 @@ impl Announcement {
         now_ms: u64,
     ) -> Result<Command, MethodError> {
         let Self { topic, data, tags } = self;
-        access::check(ctx, desk, &topic, Action::Publish).await?;
+        access::check(ctx.starling(), desk, &topic, Action::Publish).await?;
         let namespace = desk.hub.namespace(&topic).filter(|namespace| namespace.options().durable);
         let Some(namespace) = namespace else {
             let text =

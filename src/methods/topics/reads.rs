@@ -114,7 +114,7 @@ pub(super) async fn history(
     desk: TopicDesk,
     params: HistoryParams,
 ) -> Result<HistoryAnswer, MethodError> {
-    access::check(&ctx, &desk, &params.topic, Action::Subscribe).await?;
+    access::check(ctx.starling(), &desk, &params.topic, Action::Subscribe).await?;
     let since = params.since.as_deref().map(str::parse::<Position>).transpose();
     let since = since.map_err(|text| MethodError::invalid([format!("/since: {text}")]))?;
     let limit = params.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
@@ -159,7 +159,7 @@ pub(super) async fn presence(
     desk: TopicDesk,
     params: PresenceParams,
 ) -> Result<Page, MethodError> {
-    access::check(&ctx, &desk, &params.topic, Action::Subscribe).await?;
+    access::check(ctx.starling(), &desk, &params.topic, Action::Subscribe).await?;
     let cursor = params.cursor.as_deref().map(str::parse::<StarlingId>).transpose();
     let cursor = cursor.map_err(|_| MethodError::invalid(["/cursor: it is not one that a page gave"]))?;
     let limit = params.limit.unwrap_or(LIMIT).min(LIMIT_MAX);
@@ -177,17 +177,17 @@ pub(super) async fn stats(
 ) -> Result<Value, MethodError> {
     let internal = |_| MethodError::from(ErrorCode::InternalError);
     let Some(topic) = params.unwrap_or_default().topic else {
-        access::check_stats(&ctx, &desk)?;
+        access::check_stats(&ctx.principal(), &desk)?;
         return serde_json::to_value(desk.hub.totals()).map_err(internal);
     };
-    access::check(&ctx, &desk, &topic, Action::Subscribe).await?;
+    access::check(ctx.starling(), &desk, &topic, Action::Subscribe).await?;
     let stats = desk.hub.stats(&topic).map_err(|error| errors::topic(&error))?;
     serde_json::to_value(stats).map_err(internal)
 }
 
 /// Topics of a namespace.
 pub(super) async fn list(ctx: Context, desk: TopicDesk, params: ListParams) -> Result<Value, MethodError> {
-    access::check(&ctx, &desk, &params.namespace, Action::Subscribe).await?;
+    access::check(ctx.starling(), &desk, &params.namespace, Action::Subscribe).await?;
     // Where each topic has its own rule, nobody may know of all.
     let listed = desk.hub.namespace(&params.namespace).is_some_and(|namespace| {
         let rules = namespace.options();

@@ -68,11 +68,19 @@ pub(super) async fn subscribe(
         return Err(errors::unsubscribed(&Unsubscribed::TooMany(limit)));
     }
     let terms = Terms { filter: filter.unwrap_or_default(), presence: params.presence };
-    for name in &names {
-        access::check(&ctx, &desk, name, Action::Subscribe).await?;
-    }
+    let asked_as = ctx.principal();
+    check_all(&ctx, &desk, &names).await?;
     let session = desk.session(&ctx)?;
     let begun = begin(&desk, &session, &names, since, &terms)?;
+    // Rights may have been lost between the question and the subscription.
+    if !Arc::ptr_eq(&asked_as, &ctx.principal())
+        && let Err(error) = check_all(&ctx, &desk, &names).await
+    {
+        names.iter().for_each(|name| {
+            session.unsubscribe(name);
+        });
+        return Err(error);
+    }
     // Whatever the answer will be, nothing is held longer than until it is sent.
     confirm_later(ctx.clone(), session, names);
     // What the peer knows of must be known to the next process too.
@@ -83,6 +91,13 @@ pub(super) async fn subscribe(
         true => begun.into_iter().next().map(|(_, told)| told).unwrap_or_default(),
         false => json!({ "subscriptions": begun }),
     })
+}
+
+async fn check_all(ctx: &Context, desk: &TopicDesk, names: &[String]) -> Result<(), MethodError> {
+    for name in names {
+        access::check(ctx.starling(), desk, name, Action::Subscribe).await?;
+    }
+    Ok(())
 }
 
 /// All of them, or none.

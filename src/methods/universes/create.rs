@@ -92,7 +92,7 @@ pub(super) async fn fork(ctx: Context, desk: UniverseDesk, params: Fork) -> Resu
 }
 
 async fn fork_main(ctx: &Context, desk: &UniverseDesk, params: Fork) -> Result<Json, MethodError> {
-    desk.check_keys(ctx, "kv:read")?;
+    desk.check_keys(ctx, "kv:get")?;
     let Fork { at, count, changes, name, kind, metadata, .. } = params;
     if at.is_some() || !changes.is_empty() {
         return Err(MethodError::invalid(["/from: main has no commits, and no JSON state to change"]));

@@ -53,7 +53,9 @@ pub(super) async fn merge(ctx: Context, desk: UniverseDesk, params: Merge) -> Re
 
 /// Brings what a universe has changed of the application's keys back to them.
 async fn merge_into_main(ctx: &Context, desk: &UniverseDesk, params: Merge) -> Result<Json, MethodError> {
-    desk.check_keys(ctx, "kv:write")?;
+    // What is gone in the universe goes from the keys too.
+    desk.check_keys(ctx, "kv:set")?;
+    desk.check_keys(ctx, "kv:delete")?;
     let began = Instant::now();
     let [source] = ids(&params.sources)?[..] else {
         return Err(MethodError::invalid(["/sources: one universe at a time is merged into main"]));

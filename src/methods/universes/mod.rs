@@ -59,7 +59,7 @@ impl UniverseDesk {
 
     /// A difference as the caller may see it: whoever may not read keys sees their names only.
     fn shown(&self, ctx: &Context, mut diff: Diff) -> Diff {
-        if self.check_keys(ctx, "kv:read").is_err() {
+        if self.check_keys(ctx, "kv:get").is_err() {
             diff.hide_keys();
         }
         diff
@@ -68,7 +68,7 @@ impl UniverseDesk {
     /// A failure as the caller may see it.
     fn failed(&self, ctx: &Context, mut error: UniverseError) -> MethodError {
         if let UniverseError::Conflicts(conflicts) = &mut error
-            && self.check_keys(ctx, "kv:read").is_err()
+            && self.check_keys(ctx, "kv:get").is_err()
         {
             let keys = conflicts.iter_mut().filter(|conflict| conflict.path.starts_with("kv:"));
             keys.for_each(|it| (it.base, it.ours, it.theirs) = Default::default());

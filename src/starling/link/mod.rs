@@ -4,6 +4,7 @@
 mod actor;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::Waker;
@@ -24,6 +25,7 @@ use crate::telemetry::Metrics;
 #[derive(Debug)]
 pub struct Link {
     id: ConnectionId,
+    address: Option<IpAddr>,
     outbox_bytes_max: usize,
     metrics: Arc<Metrics>,
     state: Mutex<State>,
@@ -85,16 +87,26 @@ pub(in crate::starling) enum Next {
 
 impl Link {
     /// A link without an actor yet.
-    pub(in crate::starling) fn new(outbox_bytes_max: usize, metrics: Arc<Metrics>, now: Pulse) -> Self {
+    pub(in crate::starling) fn new(
+        address: Option<IpAddr>,
+        outbox_bytes_max: usize,
+        metrics: Arc<Metrics>,
+        now: Pulse,
+    ) -> Self {
         let state = Mutex::default();
         let pulse = AtomicU64::new(now.pack());
         let heard_count = AtomicU32::new(0);
-        Self { id: ConnectionId::next(), outbox_bytes_max, metrics, state, pulse, heard_count }
+        Self { id: ConnectionId::next(), address, outbox_bytes_max, metrics, state, pulse, heard_count }
     }
 
     /// The number of the connection, for logs.
     pub fn id(&self) -> ConnectionId {
         self.id
+    }
+
+    /// Where the peer is, if that is known.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// The metrics of the server.

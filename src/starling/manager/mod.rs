@@ -20,12 +20,13 @@ pub(super) use table::Table;
 
 use self::messages::Admit;
 use self::places::Places;
+use super::online;
 use super::options::ConnectionOptions;
 use super::recovery::{Ended, SessionEvent, emit};
 use super::session::{Session, opcode_of};
 use super::shared::Shared;
 use super::websocket::write_frame;
-use crate::auth::Principal;
+use crate::auth::{AccountError, Principal};
 use crate::base::{Random, StarlingId};
 use crate::dispatch::{Peer, SendError, Starling};
 use crate::protocol::{CloseCode, Codec, Dialect, Outgoing, Payload, is_topic_name};
@@ -70,6 +71,7 @@ impl Starlings {
         actix_rt::spawn(shared.journal.clone().run());
         let starlings = Self { manager, places, gone, shared: Arc::clone(shared) };
         starlings.remember();
+        online::tend(shared);
         starlings
     }
 
@@ -106,9 +108,28 @@ impl Starlings {
     /// A new session, in the table.
     pub(super) fn begin(&self, dialect: Dialect, principal: Principal) -> Arc<Session> {
         let session = Session::new(&self.shared, dialect, principal);
+        self.shared.online.enter(session.id(), &session.principal());
         self.shared.table.write().insert(Arc::clone(&session));
         emit(&self.shared, &session.starling(), &SessionEvent::New);
         session
+    }
+
+    /// Who shows an access token; whoever it was before, and the reason, if it is not good.
+    pub(super) fn principal_of(&self, token: &str, known: Principal) -> (Principal, Option<&'static str>) {
+        let Some(accounts) = &self.shared.accounts else { return (known, None) };
+        match accounts.principal_of_token(token) {
+            Ok(principal) => (principal, None),
+            Err(AccountError::Refused(reason)) => (known, Some(reason.as_str())),
+            Err(error) => {
+                tracing::error!(%error, "an access token cannot be looked at");
+                (known, Some("unknown"))
+            }
+        }
+    }
+
+    /// How many accounts have sessions.
+    pub fn accounts_online(&self) -> usize {
+        self.shared.online.count()
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

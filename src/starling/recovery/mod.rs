@@ -41,6 +41,8 @@ pub struct Claim {
     pub topics: Option<BTreeMap<String, String>>,
     /// Whether it wants no other topics than those: others end.
     pub only_topics: bool,
+    /// An access token, which says who it is.
+    pub access_token: Option<String>,
 }
 
 impl fmt::Debug for Claim {
@@ -115,7 +117,7 @@ impl Starlings {
                     places: Places { at: claim.topics.clone(), only: claim.only_topics },
                 }
             }
-            Err(Refusal::Ended) if claims.principal.as_deref() == principal.name() => {
+            Err(Refusal::Ended) if claims.principal == principal.subject() => {
                 self.restored(&claims, dialect, principal).await
             }
             Err(refusal) => self.refused(refusal, from_ms, dialect, principal),
@@ -141,10 +143,10 @@ impl Starlings {
             return Err(Refusal::Revoked);
         }
         let owner = session.principal();
-        let same = owner.name() == claims.principal.as_deref();
-        if !same || principal.name().is_some_and(|name| owner.name() != Some(name)) {
+        if owner.subject() != claims.principal {
             return Err(Refusal::Principal);
         }
+        session.check_owner(principal)?;
         if session.dialect() != dialect {
             return Err(Refusal::Subprotocol);
         }
@@ -229,7 +231,7 @@ pub(super) async fn issue(session: &Arc<Session>) -> Result<Issued, MethodError>
         Some(hook) => super::hooks::guarded("tokenClaims", || hook(&starling)).unwrap_or_default(),
         None => Map::new(),
     };
-    let principal = session.principal().name().map(str::to_owned);
+    let principal = session.principal().subject();
     let token = StateToken { starling: session.id(), principal, states, claims };
     let issued = shared.tokens.issue(&token).map_err(|error| not_issued(&error))?;
     session.make_resumable();

@@ -151,7 +151,7 @@ impl Session {
     fn record(&self, used: u64, rest: Option<Rest>) -> SessionRecord {
         let dialect = self.dialect();
         SessionRecord {
-            principal: (*self.principal).clone(),
+            principal: (*self.principal()).clone(),
             created_at: self.created_at,
             msgpack: dialect.codec == Codec::MsgPack,
             extensions: dialect.extensions,

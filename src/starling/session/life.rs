@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::intake::Turn;
 use super::{Session, out::opcode_of};
+use crate::dispatch::Peer;
 use crate::protocol::{CloseCode, Codec, Outgoing, Payload, TOPIC_HELLO, TOPIC_RECOVERED};
 use crate::starling::link::Link;
 use crate::starling::recovery::{Ended, Fact, Opened, Recovery, Refusal, SessionEvent, emit};
@@ -203,7 +204,7 @@ impl Session {
     }
 
     /// Closes the socket; the session waits for another one.
-    pub(in crate::starling) fn close_link(&self, code: CloseCode, reason: impl Into<Cow<'static, str>>) {
+    pub fn close_link(&self, code: CloseCode, reason: impl Into<Cow<'static, str>>) {
         if let Some(link) = self.link() {
             link.close(code, reason);
         }
@@ -258,6 +259,7 @@ impl Session {
             link.close(CloseCode::Normal, "the session is over");
         }
         *self.past.lock() = None;
+        shared.online.leave(self.id, &self.principal());
         shared.table.write().remove(self.id);
         if let Some(token) = self.ended_token.get() {
             token.cancel();

@@ -7,10 +7,12 @@
 mod calls;
 mod delivery;
 mod entries;
+mod identity;
 mod intake;
 mod kept;
 mod life;
 mod listening;
+mod load;
 mod options;
 mod out;
 mod subscriptions;
@@ -18,10 +20,12 @@ mod terms;
 mod wake;
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -32,9 +36,11 @@ pub use options::SessionOptions;
 pub use out::write_message_frame;
 pub(super) use out::{Sort, opcode_of};
 pub(super) use subscriptions::Places;
+pub(super) use terms::publish;
 pub use terms::{Begun, Terms, Unsubscribed, about};
 
 use self::kept::Past;
+use self::load::Load;
 use self::out::Out;
 use self::subscriptions::Subscriptions;
 use super::pending::{self, Pending};
@@ -43,7 +49,7 @@ use super::shared::Shared;
 use crate::auth::{Issued, Principal};
 use crate::base::{Random, StarlingId};
 use crate::dispatch::{
-    BoxFuture, CallError, Extensions, MethodError, Peer, SendError, SessionData, Starling, Told,
+    BoxFuture, CallError, Extensions, Face, MethodError, Peer, SendError, SessionData, Starling, Told,
 };
 use crate::protocol::{
     CloseCode, Dialect, EncodeError, ErrorCode, MethodName, Outgoing, Payload, TOPIC_DRAINING,
@@ -54,7 +60,7 @@ use crate::protocol::{
 pub struct Session {
     id: StarlingId,
     dialect: Dialect,
-    principal: Arc<Principal>,
+    principal: ArcSwap<Principal>,
     created_at: u64,
     me: Weak<Self>,
     out: Mutex<Out>,
@@ -79,36 +85,6 @@ pub struct Session {
     pub(super) requests: Load,
 }
 
-/// Requests of a session that are not answered yet: their number in the upper bits, their bytes in the
-/// lower ones, so that one addition counts both.
-#[derive(Debug, Default)]
-pub(super) struct Load(AtomicU64);
-
-const ONE_REQUEST: u64 = 1 << 40;
-
-impl Load {
-    /// Adds a request of so many bytes; `false` if that is too much.
-    pub(super) fn add(&self, bytes: usize, count_max: usize, bytes_max: usize) -> bool {
-        let before = self.0.fetch_add(ONE_REQUEST + bytes as u64, Ordering::Relaxed);
-        let (count, held) = (before / ONE_REQUEST, before % ONE_REQUEST);
-        // One request passes however large it is.
-        let fits = count < count_max as u64 && (count == 0 || held + bytes as u64 <= bytes_max as u64);
-        if !fits {
-            self.remove(bytes);
-        }
-        fits
-    }
-
-    /// Whether nothing is unanswered.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.load(Ordering::Relaxed) < ONE_REQUEST
-    }
-
-    pub(super) fn remove(&self, bytes: usize) {
-        self.0.fetch_sub(ONE_REQUEST + bytes as u64, Ordering::Relaxed);
-    }
-}
-
 impl Session {
     /// A new session without a socket.
     pub(super) fn new(shared: &Arc<Shared>, dialect: Dialect, principal: Principal) -> Arc<Self> {
@@ -125,7 +101,7 @@ impl Session {
         Arc::new_cyclic(|me| Self {
             id,
             dialect,
-            principal: Arc::new(principal),
+            principal: ArcSwap::from_pointee(principal),
             created_at,
             me: me.clone(),
             out: Mutex::default(),
@@ -152,7 +128,7 @@ impl Session {
     }
 
     /// When it was made, in milliseconds since the Unix epoch.
-    pub(super) fn created_at(&self) -> u64 {
+    pub fn created_at(&self) -> u64 {
         self.created_at
     }
 
@@ -211,7 +187,21 @@ impl Peer for Session {
     }
 
     fn principal(&self) -> Arc<Principal> {
-        Arc::clone(&self.principal)
+        self.principal.load_full()
+    }
+
+    fn identify(&self, principal: Principal) {
+        if let Some(me) = self.me() {
+            me.become_principal(principal);
+        }
+    }
+
+    fn address(&self) -> Option<IpAddr> {
+        self.link().and_then(|link| link.address())
+    }
+
+    fn face(&self) -> Face {
+        Face::Socket
     }
 
     fn send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
@@ -246,7 +236,7 @@ impl Peer for Session {
     }
 
     fn publish(&self, topic: &str, data: Payload) -> BoxFuture<Result<Told, MethodError>> {
-        terms::publish(&self.shared.hub, topic, data)
+        publish(&self.shared.hub, topic, data)
     }
 
     fn is_connected(&self) -> bool {

@@ -59,7 +59,11 @@ pub fn about(position: Position, replay: Result<usize, Lost>) -> Value {
 }
 
 /// Publishes in the name of the server.
-pub(super) fn publish(hub: &Hub, topic: &str, data: Payload) -> BoxFuture<Result<Told, MethodError>> {
+pub(in crate::starling) fn publish(
+    hub: &Hub,
+    topic: &str,
+    data: Payload,
+) -> BoxFuture<Result<Told, MethodError>> {
     let (hub, wish) = (hub.clone(), Wish { topic: topic.to_owned(), data, tags: Tags::new() });
     Box::pin(async move {
         match hub.publish(wish).await {

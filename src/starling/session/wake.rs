@@ -47,6 +47,7 @@ impl Session {
         session.resumable.store(true, Ordering::Release);
         let past = Past { used: record.used, dormant: Some(record), ..Past::default() };
         *session.past.lock() = Some(Box::new(past));
+        shared.online.enter(id, &session.principal());
         session.out.lock().dormant = true;
         session.data_dormant.store(true, Ordering::Release);
         session

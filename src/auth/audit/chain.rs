@@ -1,0 +1,156 @@
+//! The end of the audit log, to which records are added one at a time.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+
+use super::record::{AuditCaller, AuditEntry, AuditRecord, hash, no_hash};
+use super::{HEAD, key_of};
+use crate::store::{Check, Command, Commit, CommitOutcome, Condition, Store, StoreError, Value, View};
+
+/// How often a record is tried again when somebody else writes at the same time, which only happens from outside.
+const TRIES: usize = 8;
+
+/// Writes what is to be audited. Clones mean the same log.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    store: Store,
+    keep: u64,
+    /// Held while a record is written, for the next one needs its hash.
+    turn: Arc<Mutex<()>>,
+}
+
+/// The end of the log.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Head {
+    /// The number of the last record.
+    pub(super) number: u64,
+    /// Its hash.
+    pub(super) hash: String,
+    /// The number of the first record that is kept.
+    pub(super) first: u64,
+}
+
+impl Head {
+    /// The end of the log in a version of the store, and the version of its entry. What is unreadable counts as
+    /// nothing here, and is found when the log is verified.
+    pub(super) fn of(view: &View) -> (Self, u64) {
+        let entry = view.get(HEAD);
+        let head = entry.and_then(|entry| serde_json::from_slice(entry.value.as_bytes()).ok());
+        let head = head.unwrap_or_else(|| Self { number: 0, hash: no_hash(), first: 1 });
+        (head, entry.map_or(0, |entry| entry.version))
+    }
+}
+
+impl Audit {
+    /// The log of a store, of which the last `keep` records stay.
+    pub fn new(store: &Store, keep: u64) -> Self {
+        Self { store: store.clone(), keep, turn: Arc::default() }
+    }
+
+    /// The store as it is.
+    pub fn view(&self) -> View {
+        self.store.view()
+    }
+
+    /// Records something that changes nothing else.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub async fn note(&self, caller: &AuditCaller, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.commit(caller, entry, |_| Some(Commit::default())).await.map(drop)
+    }
+
+    /// Carries out a commit and records it, or does neither. `build` makes the commit from the store as it is, and is
+    /// called again if others write at the same time; `None` gives up.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub async fn commit(
+        &self,
+        caller: &AuditCaller,
+        entry: &AuditEntry,
+        mut build: impl FnMut(&View) -> Option<Commit>,
+    ) -> Result<Option<CommitOutcome>, StoreError> {
+        let _turn = self.turn.lock().await;
+        let mut last = None;
+        for _ in 0..TRIES {
+            let view = self.store.view();
+            let Some(commit) = build(&view) else { return Ok(None) };
+            let asked = commit.checks.len();
+            let outcome = self.store.commit(self.with_record(&view, caller, entry, commit)).await?;
+            match outcome {
+                CommitOutcome::Conflict { check, .. } if check >= asked => last = Some(outcome),
+                outcome => return Ok(Some(outcome)),
+            }
+        }
+        Ok(last)
+    }
+
+    fn with_record(
+        &self,
+        view: &View,
+        caller: &AuditCaller,
+        entry: &AuditEntry,
+        mut commit: Commit,
+    ) -> Commit {
+        let (head, version) = Head::of(view);
+        let number = head.number + 1;
+        let AuditEntry { action, target, before, after, done } = entry.clone();
+        let record = AuditRecord {
+            number,
+            at: self.store.now_ms(),
+            caller: caller.clone(),
+            action: Cow::Borrowed(action),
+            target,
+            done,
+            before,
+            after,
+            previous: head.hash,
+        };
+        let bytes = serde_json::to_vec(&record).unwrap_or_default();
+        // One goes for each that comes; two if less is to be kept than before.
+        let keep_from = (number + 1).saturating_sub(self.keep);
+        let first = keep_from.clamp(head.first, head.first + 2);
+        commit.commands.extend((head.first..first).map(|number| Command::delete(key_of(number))));
+        let head = Head { number, hash: hash(&bytes), first };
+        let head = serde_json::to_vec(&head).unwrap_or_default();
+        commit.checks.push(Check { key: HEAD.into(), condition: Condition::IfVersion(version) });
+        commit.commands.push(Command::set(key_of(number), Value::json(bytes)));
+        commit.commands.push(Command::set(HEAD, Value::json(head)));
+        commit
+    }
+
+    /// Records, the newest first, before this number; those for which `fits` holds. And where to go on.
+    pub fn page(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+        fits: impl Fn(&AuditRecord) -> bool,
+    ) -> (Vec<AuditRecord>, Option<u64>) {
+        let view = self.store.view();
+        let (head, _) = Head::of(&view);
+        let mut found = Vec::new();
+        let mut number = before.unwrap_or(u64::MAX).min(head.number + 1);
+        for _ in 0..LOOKED_AT_MAX {
+            if number <= head.first {
+                return (found, None);
+            }
+            if found.len() >= limit {
+                break;
+            }
+            number -= 1;
+            let entry = view.get(&key_of(number));
+            let record: Option<AuditRecord> =
+                entry.and_then(|entry| serde_json::from_slice(entry.value.as_bytes()).ok());
+            found.extend(record.filter(&fits));
+        }
+        (found, Some(number))
+    }
+}
+
+/// Records that one page looks at; who filters for what is rare goes on from there.
+const LOOKED_AT_MAX: usize = 20_000;

@@ -1,0 +1,77 @@
+//! Bodies and queries: read whole, within limits of length and time, and named where they are wrong.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::http::header::CONTENT_LENGTH;
+use actix_web::web::Payload;
+use actix_web::{HttpMessage, HttpRequest};
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use super::answer::Failure;
+use crate::dispatch::MethodError;
+use crate::protocol::ErrorCode;
+
+/// The longest body.
+const BYTES_MAX: usize = 10 * 1024 * 1024;
+
+/// The longest time that a body may take to come.
+const TIME_MAX: Duration = Duration::from_secs(60);
+
+fn invalid(text: String) -> Failure {
+    Failure::of(&MethodError::of(ErrorCode::ValidationError, text), false)
+}
+
+/// The JSON of a body; null if there is none.
+pub(super) async fn json(request: &HttpRequest, body: Payload) -> Result<Json, Failure> {
+    let bytes = bytes(request, body).await?;
+    if bytes.is_empty() {
+        return Ok(Json::Null);
+    }
+    serde_json::from_slice(&bytes).map_err(|error| invalid(format!("the body is not JSON: {error}")))
+}
+
+/// A body of a known shape.
+pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, body: Payload) -> Result<T, Failure> {
+    let bytes = bytes(request, body).await?;
+    if bytes.is_empty() {
+        return Err(invalid("the body is missing: a JSON object is expected".to_owned()));
+    }
+    let read = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(&bytes));
+    read.map_err(|error| invalid(format!("the body does not fit: {}", placed(&error))))
+}
+
+/// A query of a known shape.
+pub(super) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Failure> {
+    let pairs = form_urlencoded::parse(request.query_string().as_bytes());
+    let read = serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs));
+    read.map_err(|error| invalid(format!("the query does not fit: {}", placed(&error))))
+}
+
+/// An error with the place where it is.
+fn placed<E: fmt::Display>(error: &serde_path_to_error::Error<E>) -> String {
+    match error.path().to_string() {
+        path if path == "." => error.inner().to_string(),
+        path => format!("{path}: {}", error.inner()),
+    }
+}
+
+async fn bytes(request: &HttpRequest, body: Payload) -> Result<actix_web::web::Bytes, Failure> {
+    let too_large = || {
+        let text = format!("a body has at most {BYTES_MAX} bytes");
+        Failure::of(&MethodError::of(ErrorCode::ValueTooLarge, text), false)
+    };
+    let said = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if said.is_some_and(|bytes: usize| bytes > BYTES_MAX) {
+        return Err(too_large());
+    }
+    // Pages of other sites may send anything but this without asking first.
+    if !matches!(request.content_type(), "application/json" | "") {
+        return Err(invalid("the content type must be application/json".to_owned()));
+    }
+    let read = tokio::time::timeout(TIME_MAX, body.to_bytes_limited(BYTES_MAX)).await;
+    let late = || Failure::plain(408, "REQUEST_TIMEOUT", "the body does not come");
+    let read = read.map_err(|_| late())?.map_err(|_| too_large())?;
+    read.map_err(|error| invalid(format!("the body cannot be read: {error}")))
+}

@@ -1,0 +1,80 @@
+//! A request on its way from a route to a method.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use serde_json::Value as Json;
+
+use super::answer::Failure;
+use crate::dispatch::{Face, MethodError};
+use crate::gateway::caller::{Answered, Caller, Told};
+use crate::gateway::serve::Surroundings;
+use crate::protocol::ErrorCode;
+
+/// A request, and what it is asked of.
+#[derive(Clone, Debug)]
+pub(super) struct Rest {
+    pub(super) request: HttpRequest,
+    pub(super) around: Data<Surroundings>,
+}
+
+impl FromRequest for Rest {
+    type Error = Failure;
+    type Future = Ready<Result<Self, Failure>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let around = request.app_data::<Data<Surroundings>>().cloned();
+        let rest = around.map(|around| Self { request: request.clone(), around });
+        ready(rest.ok_or_else(|| Failure::of(&ErrorCode::InternalError.into(), false)))
+    }
+}
+
+impl Rest {
+    /// Calls a method.
+    pub(super) async fn call(&self, method: &str, payload: &Json) -> Result<Json, Failure> {
+        self.call_telling(method, payload, None).await
+    }
+
+    /// Calls a method that tells something while it works.
+    pub(super) async fn call_telling(
+        &self,
+        method: &str,
+        payload: &Json,
+        told: Option<Told>,
+    ) -> Result<Json, Failure> {
+        let caller = self.caller()?;
+        let anonymous = caller.principal().name().is_none();
+        let Answered { result, left } = caller.call(method, payload, told).await;
+        if let Some(left) = left {
+            self.request.extensions_mut().insert(left);
+        }
+        result.map_err(|error| self.failure(&error, anonymous))
+    }
+
+    /// Whether the caller may go on to a method, before its body is read.
+    pub(super) fn check(&self, method: &str) -> Result<(), Failure> {
+        let caller = self.caller()?;
+        let anonymous = caller.principal().name().is_none();
+        caller.check(method).map_err(|error| self.failure(&error, anonymous))
+    }
+
+    /// Whether the caller has a permission that no method asks for.
+    pub(super) fn need(&self, permission: &str) -> Result<(), Failure> {
+        let caller = self.caller()?;
+        if caller.principal().may(permission) {
+            return Ok(());
+        }
+        let anonymous = caller.principal().name().is_none();
+        Err(self.failure(&MethodError::permission(permission), anonymous))
+    }
+
+    fn caller(&self) -> Result<Caller<'_>, Failure> {
+        Caller::of(&self.around, &self.request, Face::Rest).map_err(|error| self.failure(&error, false))
+    }
+
+    pub(super) fn failure(&self, error: &MethodError, anonymous: bool) -> Failure {
+        Failure::of(error, anonymous).for_request(&self.request)
+    }
+}

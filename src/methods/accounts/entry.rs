@@ -1,0 +1,203 @@
+//! `auth:*`: getting in, staying in, getting out.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::{Desk, Namespace, NoParams, account_of, caller_of, login_of};
+use crate::auth::{LoggedIn, Principal};
+use crate::dispatch::{Context, MethodError, MethodOptions};
+use crate::protocol::ErrorCode;
+
+pub(super) fn add(to: &mut Namespace<'_>) {
+    let about = MethodOptions::described;
+    to.method("auth:register", about("Makes an account."), register);
+    to.method("auth:login", about("Logs in; a session belongs to the account from then on."), login);
+    to.method("auth:refresh", about("Gives new tokens for a refresh token, once."), refresh);
+    let text = "Says who a session belongs to, by an access token or an API key.";
+    to.method("auth:authenticate", about(text).idempotent(), authenticate);
+    to.method("auth:me", about("Who asks, and what it may do.").idempotent(), me);
+    to.method("auth:logout", about("Ends this login."), logout);
+    to.method("auth:logoutAll", about("Ends all logins of the caller."), logout_all);
+    let text = "Changes the password of the caller; all other logins end.";
+    to.method("auth:changePassword", about(text), change_password);
+    to.method("auth:explain", about("Why a user may call a method, or why not.").idempotent(), explain);
+}
+
+/// Parameters of `auth:register` and `auth:login`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Credentials {
+    /// The name: 3 to 64 letters, digits, ".", "_" and "-". Upper and lower case are the same.
+    username: String,
+    /// The password: 8 to 72 bytes.
+    password: String,
+}
+
+async fn register(ctx: Context, desk: Desk, params: Credentials) -> Result<Json, MethodError> {
+    let made = desk.accounts.register(&caller_of(&ctx), &params.username, &params.password).await;
+    let user = made?;
+    Ok(json!({ "userId": user.id, "username": user.username }))
+}
+
+async fn login(ctx: Context, desk: Desk, params: Credentials) -> Result<Json, MethodError> {
+    let logged_in = desk.accounts.login(&caller_of(&ctx), &params.username, &params.password).await?;
+    adopt(&ctx, &logged_in.principal)?;
+    Ok(tokens(&logged_in))
+}
+
+/// Parameters of `auth:refresh`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Refresh {
+    /// The refresh token of the last login or refresh.
+    refresh_token: String,
+}
+
+async fn refresh(ctx: Context, desk: Desk, params: Refresh) -> Result<Json, MethodError> {
+    let logged_in = desk.accounts.refresh(&caller_of(&ctx), &params.refresh_token).await?;
+    adopt(&ctx, &logged_in.principal)?;
+    Ok(tokens(&logged_in))
+}
+
+/// Parameters of `auth:authenticate`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Authenticate {
+    /// An access token.
+    access_token: Option<String>,
+    /// An API key.
+    api_key: Option<String>,
+}
+
+async fn authenticate(ctx: Context, desk: Desk, params: Authenticate) -> Result<Json, MethodError> {
+    let principal = match (&params.access_token, &params.api_key) {
+        (Some(token), None) => desk.accounts.principal_of_token(token)?,
+        (None, Some(key)) => desk.accounts.principal_of_key(key)?,
+        _ => return Err(MethodError::invalid(["payload: needs either accessToken or apiKey"])),
+    };
+    adopt(&ctx, &principal)?;
+    about(&principal)
+}
+
+async fn me(ctx: Context, _: Desk, _: Option<NoParams>) -> Result<Json, MethodError> {
+    about(&ctx.principal())
+}
+
+async fn logout(ctx: Context, desk: Desk, _: Option<NoParams>) -> Result<Json, MethodError> {
+    let (caller, account) = (caller_of(&ctx), account_of(&ctx)?);
+    leave(&ctx, &desk);
+    desk.accounts.logout(&caller, &account).await?;
+    Ok(json!({ "ok": true }))
+}
+
+async fn logout_all(ctx: Context, desk: Desk, _: Option<NoParams>) -> Result<Json, MethodError> {
+    let (caller, account) = (caller_of(&ctx), login_of(&ctx)?);
+    leave(&ctx, &desk);
+    desk.accounts.logout_everywhere(&caller, account.user).await?;
+    Ok(json!({ "ok": true }))
+}
+
+/// Parameters of `auth:changePassword`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct ChangePassword {
+    /// The password until now.
+    current_password: String,
+    /// The password from now on: 8 to 72 bytes, and not the name.
+    new_password: String,
+}
+
+async fn change_password(ctx: Context, desk: Desk, params: ChangePassword) -> Result<Json, MethodError> {
+    let account = login_of(&ctx)?;
+    let before = ctx.principal();
+    let ChangePassword { current_password, new_password } = &params;
+    let both = (current_password.as_str(), new_password.as_str());
+    let starling = ctx.starling().clone();
+    let adopt = |principal: &Principal| starling.identify(principal.clone());
+    let changed = desk.accounts.change_password(&caller_of(&ctx), account.user, both, adopt).await;
+    match changed {
+        Ok(logged_in) => Ok(tokens(&logged_in)),
+        Err(error) => {
+            ctx.starling().identify((*before).clone());
+            Err(error.into())
+        }
+    }
+}
+
+/// Parameters of `auth:explain`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Explain {
+    /// The method.
+    method: String,
+    /// The user, by id or name; the caller, if nobody is named. Others need admin:users.
+    user: Option<String>,
+}
+
+async fn explain(ctx: Context, desk: Desk, params: Explain) -> Result<Json, MethodError> {
+    let mine = ctx.principal().user();
+    let user = match &params.user {
+        None => desk.accounts.user(account_of(&ctx)?.user)?,
+        Some(_) if !ctx.principal().may("admin:users") && mine.is_none() => {
+            return Err(MethodError::permission("admin:users"));
+        }
+        Some(text) => match desk.user(text) {
+            Ok(user) if Some(user.id) == mine || ctx.principal().may("admin:users") => user,
+            Err(error) if ctx.principal().may("admin:users") => return Err(error),
+            // Whether there is somebody of that name is nobody's business.
+            _ => return Err(MethodError::permission("admin:users")),
+        },
+    };
+    let permission = desk.permission_of(&params.method)?;
+    let explained = desk.accounts.explain(&user, permission.as_deref())?;
+    let mut answer = json!(explained);
+    answer["user"] = user.username.into();
+    answer["method"] = params.method.into();
+    Ok(answer)
+}
+
+/// The session belongs to this principal from now on. One that belongs to somebody else does not change hands: what is
+/// kept for it is not for everybody.
+fn adopt(ctx: &Context, principal: &Principal) -> Result<(), MethodError> {
+    let mine = ctx.principal();
+    if mine.name().is_some() && !mine.is_same(principal) {
+        let text = "The session belongs to somebody else; log out first";
+        return Err(MethodError::of(ErrorCode::Conflict, text));
+    }
+    ctx.starling().identify(principal.clone());
+    Ok(())
+}
+
+/// The session belongs to nobody from now on, and keeps nothing of its owner.
+fn leave(ctx: &Context, desk: &Desk) {
+    let starling = ctx.starling();
+    starling.data().all().keys().for_each(|name| {
+        starling.unset(name);
+    });
+    starling.identify(desk.accounts.everybody());
+}
+
+fn about(principal: &Principal) -> Result<Json, MethodError> {
+    let account = principal.account().ok_or(ErrorCode::Unauthenticated)?;
+    Ok(json!({
+        "userId": account.user,
+        "username": principal.name(),
+        "roles": account.roles,
+        "permissions": principal.permissions(),
+        "scopes": account.scopes,
+        "expiresAt": account.proof.expires_at(),
+    }))
+}
+
+fn tokens(logged_in: &LoggedIn) -> Json {
+    json!({
+        "userId": logged_in.user.id,
+        "username": logged_in.user.username,
+        "roles": logged_in.principal.account().map(|account| &account.roles),
+        "accessToken": logged_in.access_token,
+        "expiresIn": logged_in.expires_in_s,
+        "refreshToken": logged_in.refresh_token,
+        "refreshExpiresIn": logged_in.refresh_expires_in_s,
+    })
+}

@@ -1,0 +1,59 @@
+//! `limits:*`: how often somebody may still call, for administrators. And where that is written down.
+
+mod keeper;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+pub use keeper::RateKeeper;
+
+use crate::dispatch::{Client, Context, Limits, MethodError, MethodOptions, RegistryBuilder};
+use crate::protocol::ErrorCode;
+
+const PERMISSION: &str = "admin:limits";
+
+/// Parameters of `limits:get` and `limits:reset`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Bucket {
+    /// The name of the policy.
+    policy: String,
+    /// Whose bucket: "user:ID", "name:NAME", "address:ADDRESS" or "all".
+    client: String,
+}
+
+impl Bucket {
+    fn client(&self) -> Result<Client, MethodError> {
+        self.client.parse().map_err(|error| MethodError::invalid([format!("/client: {error}")]))
+    }
+}
+
+pub(super) fn add(to: &mut RegistryBuilder, limits: &Limits) {
+    let options = |about: &str| MethodOptions {
+        permission: Some(PERMISSION.into()),
+        ..MethodOptions::described(about).idempotent().with_schema_of::<Bucket>()
+    };
+    let mine = limits.clone();
+    let about = "What is left to somebody under a policy.";
+    to.built_in("limits:get", options(about), move |_: Context, params: Bucket| {
+        let state = params
+            .client()
+            .and_then(|client| mine.state(&params.policy, &client).ok_or_else(|| no_policy(&params.policy)));
+        async move { state.map(|state| json!(state)) }
+    });
+    let mine = limits.clone();
+    let about = "Fills the bucket of somebody under a policy.";
+    to.built_in("limits:reset", options(about), move |_: Context, params: Bucket| {
+        let reset = params.client().and_then(|client| match mine.reset(&params.policy, &client) {
+            true => Ok(json!({ "reset": true }) as Json),
+            false => Err(no_policy(&params.policy)),
+        });
+        async move { reset }
+    });
+}
+
+fn no_policy(name: &str) -> MethodError {
+    MethodError::of(ErrorCode::NotFound, format!("There is no policy \"{name}\""))
+        .with_details(&json!({ "what": "policy" }))
+}

@@ -15,4 +15,6 @@ export const CLOSE_CODES = Object.freeze({
   4009: { name: 'PING_TIMEOUT', reconnect: true },
   4010: { name: 'IDLE_TIMEOUT', reconnect: true },
   4011: { name: 'TAKEN_OVER', reconnect: false },
+  4012: { name: 'CREDENTIALS_EXPIRED', reconnect: true },
+  4013: { name: 'CREDENTIALS_REVOKED', reconnect: false },
 });

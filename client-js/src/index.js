@@ -1,4 +1,5 @@
 // The client for browsers, and the common part for Node (see node.js).
+import { Account } from './account.js';
 import { json } from './codec-json.js';
 import { msgpack } from './codec-msgpack.js';
 import { Session } from './session.js';
@@ -15,6 +16,8 @@ export { CancelledError, ConnectionError, ProtocolError, RequestError, StarlingE
 
 /** A connection to a Helios server that keeps itself alive, and a session that outlives it. See {@link Core}. */
 export class Starling extends Core {
+  static Account = Account;
+
   static Session = Session;
 
   static Subscriptions = Subscriptions;

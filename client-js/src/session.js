@@ -12,7 +12,7 @@ import { newId } from './message.js';
  */
 
 /** Topics of the connection itself: not numbered, never sent again. What has a position of its own is not either. */
-const ABOUT = ['hello', 'connection:recovered', 'system:draining', 'starling:ack', 'starling:resume', 'topic:gap', 'topic:presence'];
+const ABOUT = ['hello', 'connection:recovered', 'system:draining', 'starling:ack', 'starling:resume', 'topic:gap', 'topic:presence', 'auth:expired', 'auth:changed'];
 
 /** So many messages may be unacknowledged, and so long. */
 const ACK_EACH = 64;

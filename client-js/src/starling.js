@@ -20,6 +20,7 @@ import { Topics, isMethod, isTopic } from './topics.js';
  *   what became of that; `recovered` is false if something is missing, and `reason` says why
  * @property {any[]} unconfirmed notifications of ours of which nobody knows whether the server got them before it was killed
  * @property {{ expiresIn: number }} token there is a new token
+ * @property {{ user: { userId: string, username: string } | null, reason: string | null }} account somebody has logged in, or nobody is logged in any more
  * @property {any} hello what the server told about itself
  * @property {{ reconnect_after_ms: number }} draining the server stops soon
  * @property {StarlingError} error the server complained, or sent something wrong, or a method of ours failed
@@ -35,7 +36,7 @@ export class Starling {
    */
   constructor(url, options = {}) {
     this.options = withDefaults(options);
-    const { Session, Subscriptions, codecs } = /** @type {typeof Starling} */ (new.target);
+    const { Account, Session, Subscriptions, codecs } = /** @type {typeof Starling} */ (new.target);
     this.codec = codecs[this.options.codec];
     if (!this.codec) throw new TypeError(`options.codec: this bundle has no ${this.options.codec}`);
     this.connection = new Connection(url, this.options, {
@@ -66,7 +67,12 @@ export class Starling {
     this.heartbeat = null;
     /** The session behind the connections; null without one. @type {import('./session.js').Session | null} */
     this.session = this.options.session && Session ? new Session(this) : null;
+    /** The account that connections belong to; null in the core bundle. @type {import('./account.js').Account | null} */
+    this.account = Account ? new Account(this) : null;
   }
+
+  /** The part that logs in; the core bundle has none. @type {typeof import('./account.js').Account | null} */
+  static Account = null;
 
   /** The part that keeps sessions; the core bundle has none. @type {typeof import('./session.js').Session | null} */
   static Session = null;
@@ -309,6 +315,7 @@ export class Starling {
     clearTimeout(this.heartbeat);
     this.session?.closed();
     this.subscriptions?.closed();
+    this.account?.closed();
     this.hello = null;
     const given = event.retryInMs === null;
     if (given) this.waiting = this.waiting.filter(({ keep }) => keep);
@@ -410,6 +417,7 @@ export class Starling {
     }
     if (topic === 'starling:ack') return this.session?.confirmed(Number(data));
     if (topic === 'connection:recovered') this.session?.recovered();
+    if (topic === 'auth:expired') this.account?.expired(/** @type {any} */ (data));
     if (topic === 'system:draining') {
       const advice = /** @type {Events['draining']} */ (data);
       this.connection.advisedDelay = Math.max(0, Number(advice?.reconnect_after_ms) || 0);
@@ -445,11 +453,17 @@ export class Starling {
     // First what was sent before, then what has waited.
     const same = Boolean(session) && this.session?.kept?.session === session;
     if (!gone()) this.session?.greeted(session, hello?.recovery);
-    // What a session goes on with needs not be asked for again.
-    if (!gone()) this.subscriptions?.connected(same && hello?.recovery ? (hello.recovery.topics ?? {}) : null);
-    if (!gone()) this.connection.ready();
-    if (!gone()) this.events.emit('connected', { session });
-    if (!gone()) this.session?.schedule();
+    const go = () => {
+      // What a session goes on with needs not be asked for again.
+      if (!gone()) this.subscriptions?.connected(same && hello?.recovery ? (hello.recovery.topics ?? {}) : null);
+      if (!gone()) this.connection.ready();
+      if (!gone()) this.events.emit('connected', { session });
+      if (!gone()) this.session?.schedule();
+      if (!gone()) this.account?.connected();
+    };
+    // A session that goes on knows whose it is.
+    if (gone() || same || !this.account) go();
+    else this.account.greeted(go);
   }
 
   /** @param {import('./message.js').Request} request */

@@ -9,7 +9,7 @@ import { FakeTopics } from './testing-topics.js';
 /** @typedef {(payload: any, context: { session: string, notify: (topic: string, data?: unknown) => void }) => unknown} FakeMethod */
 
 /** Topics of the connection itself: not numbered. */
-const ABOUT = ['hello', 'connection:recovered', 'system:draining', 'starling:ack', 'starling:resume', 'topic:gap', 'topic:presence'];
+const ABOUT = ['hello', 'connection:recovered', 'system:draining', 'starling:ack', 'starling:resume', 'topic:gap', 'topic:presence', 'auth:expired', 'auth:changed'];
 
 /**
  * A server for tests.

@@ -3,6 +3,7 @@ export { CLOSE_CODES } from "./close-codes.js";
 /** @typedef {Omit<import('./requests.js').RequestOptions, 'idempotent' | 'peer'> & { tags?: Record<string, string> }} PublishOptions */
 /** A connection to a Helios server that keeps itself alive, and a session that outlives it. See {@link Core}. */
 export class Starling extends Core {
+    static Account: typeof Account;
     static Session: typeof Session;
     static Subscriptions: typeof Subscriptions;
     static codecs: {
@@ -56,6 +57,7 @@ export type PublishOptions = Omit<import("./requests.js").RequestOptions, "idemp
     tags?: Record<string, string>;
 };
 import { Starling as Core } from './starling.js';
+import { Account } from './account.js';
 import { Session } from './session.js';
 import { Subscriptions } from './subscriptions.js';
 export { CancelledError, ConnectionError, ProtocolError, RequestError, StarlingError, TimeoutError } from "./errors.js";

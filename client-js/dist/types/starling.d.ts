@@ -10,6 +10,7 @@
  *   what became of that; `recovered` is false if something is missing, and `reason` says why
  * @property {any[]} unconfirmed notifications of ours of which nobody knows whether the server got them before it was killed
  * @property {{ expiresIn: number }} token there is a new token
+ * @property {{ user: { userId: string, username: string } | null, reason: string | null }} account somebody has logged in, or nobody is logged in any more
  * @property {any} hello what the server told about itself
  * @property {{ reconnect_after_ms: number }} draining the server stops soon
  * @property {StarlingError} error the server complained, or sent something wrong, or a method of ours failed
@@ -18,6 +19,8 @@
  */
 /** A connection to a Helios server that keeps itself alive. */
 export class Starling {
+    /** The part that logs in; the core bundle has none. @type {typeof import('./account.js').Account | null} */
+    static Account: typeof import("./account.js").Account | null;
     /** The part that keeps sessions; the core bundle has none. @type {typeof import('./session.js').Session | null} */
     static Session: typeof import("./session.js").Session | null;
     /** The part that subscribes to topics; the core bundle has none. @type {typeof import('./subscriptions.js').Subscriptions | null} */
@@ -63,6 +66,8 @@ export class Starling {
     heartbeat: any;
     /** The session behind the connections; null without one. @type {import('./session.js').Session | null} */
     session: import("./session.js").Session | null;
+    /** The account that connections belong to; null in the core bundle. @type {import('./account.js').Account | null} */
+    account: import("./account.js").Account | null;
     /** `disconnected`, `connecting` or `connected`. */
     get state(): import("./connection.js").State;
     /**
@@ -240,6 +245,16 @@ export type Events = {
      */
     token: {
         expiresIn: number;
+    };
+    /**
+     * somebody has logged in, or nobody is logged in any more
+     */
+    account: {
+        user: {
+            userId: string;
+            username: string;
+        } | null;
+        reason: string | null;
     };
     /**
      * what the server told about itself

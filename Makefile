@@ -4,11 +4,11 @@
 TEST := $(shell command -v cargo-nextest >/dev/null 2>&1 && echo "nextest run" || echo test)
 NPM := client-js/node_modules/.package-lock.json
 
-.PHONY: test check fmt clippy docs test-rust test-client test-redis client fuzz bench soak storm
+.PHONY: test check fmt clippy docs test-rust test-client test-redis test-openapi client fuzz bench soak storm
 
-test: test-rust test-client test-redis
+test: test-rust test-client test-redis test-openapi
 
-check: fmt clippy docs test-rust doctest test-client test-redis
+check: fmt clippy docs test-rust doctest test-client test-redis test-openapi
 
 fmt:
 	cargo fmt --all --check
@@ -43,6 +43,11 @@ browser:
 test-redis:
 	cargo build
 	tests/redis/run.sh
+
+# Every route that /api/v1/openapi.json describes, tried by schemathesis.
+test-openapi:
+	cargo build
+	tests/openapi/run.sh
 
 # More of what chance decides: a thousand kills and power cuts, ten thousand lives of clients over a bad cable, half an
 # hour of subscribers that come and go.

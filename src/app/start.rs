@@ -127,7 +127,7 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     let (metrics, limit) =
         (config.telemetry.metrics, universes.as_ref().map(|_| config.universes.universes_max));
     let around = Surroundings::new(shared, starlings, store, options, metrics, limit);
-    let port = AtlasPort::open(&around.store, &config.atlas)?;
+    let port = AtlasPort::open(&around.store, &config.atlas, around.shared.accounts.as_ref())?;
     if let Some(port) = &port {
         info!(address = %port.address(), tls = config.atlas.tls.enabled(), "the store has a port");
     }

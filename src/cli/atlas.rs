@@ -71,7 +71,7 @@ pub(super) fn run(args: AtlasArgs) -> anyhow::Result<ExitCode> {
         // Before anything is announced, so that a signal right after it is not missed.
         let mut signals = Signals::new()?;
         let store = Store::open(&config.store, Seams::default())?;
-        let Some(port) = AtlasPort::open(&store, &config.atlas)? else {
+        let Some(port) = AtlasPort::open(&store, &config.atlas, None)? else {
             bail!("atlas.listen is empty: there is no port to serve");
         };
         say!("ATLAS {} is ready.", env!("CARGO_PKG_VERSION"));

@@ -1,6 +1,5 @@
 //! `helios call`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::Value;
 
+use super::server::ServerArgs;
 use crate::base::Span;
 use crate::peer::{Peer, PeerOptions, Received};
 use crate::protocol::is_method_name;
@@ -21,18 +21,14 @@ pub(super) struct CallArgs {
     method: String,
     /// The payload as JSON.
     payload: Option<String>,
-    /// The server.
-    #[arg(long, value_name = "URL", default_value = "ws://127.0.0.1:8080/ws", env = "HELIOS_URL")]
-    url: String,
+    #[command(flatten)]
+    server: ServerArgs,
     /// The longest time between two messages.
     #[arg(long, value_name = "SPAN", default_value = "30s")]
     timeout: Span,
     /// Speaks the compact codec.
     #[arg(long)]
     msgpack: bool,
-    /// PEM file with the authority to trust instead of the system's.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
@@ -41,17 +37,12 @@ pub(super) fn run(args: &CallArgs) -> anyhow::Result<ExitCode> {
     }
     let read = |text: &String| serde_json::from_str(text).context("the payload is not JSON");
     let payload: Option<Value> = args.payload.as_ref().map(read).transpose()?;
-    let options = PeerOptions {
-        msgpack: args.msgpack,
-        ca: args.ca.clone(),
-        timeout: args.timeout.get(),
-        ..PeerOptions::default()
-    };
+    let options = PeerOptions { msgpack: args.msgpack, ..args.server.options(args.timeout.get()) };
     actix_rt::System::new().block_on(call(args, payload, &options))
 }
 
 async fn call(args: &CallArgs, payload: Option<Value>, options: &PeerOptions) -> anyhow::Result<ExitCode> {
-    let mut peer = Peer::connect(&args.url, options).await?;
+    let mut peer = Peer::connect(&args.server.url, options).await?;
     let asked = peer.send_request(&args.method, payload.as_ref()).await?.to_string();
     let code = loop {
         match peer.receive().await? {

@@ -18,6 +18,7 @@ macro_rules! out {
     }};
 }
 
+mod accounts;
 mod aof;
 mod atlas;
 mod backup;
@@ -26,6 +27,7 @@ mod check_config;
 mod completions;
 mod default_config;
 mod kv;
+mod local;
 mod serve;
 mod server;
 mod signals;
@@ -59,6 +61,12 @@ enum Command {
     Aof(aof::AofArgs),
     Backup(backup::BackupArgs),
     Token(token::TokenArgs),
+    Admin(accounts::AdminArgs),
+    Auth(accounts::AuthArgs),
+    User(accounts::UserArgs),
+    Role(accounts::RoleArgs),
+    Key(accounts::KeyArgs),
+    Audit(accounts::AuditArgs),
     CheckConfig(check_config::CheckConfigArgs),
     DefaultConfig(default_config::DefaultConfigArgs),
     Call(call::CallArgs),
@@ -80,6 +88,12 @@ pub fn main() -> ExitCode {
         Some(Command::Aof(args)) => aof::run(&args),
         Some(Command::Backup(args)) => backup::run(&args),
         Some(Command::Token(args)) => token::run(args),
+        Some(Command::Admin(args)) => accounts::admin(args),
+        Some(Command::Auth(args)) => accounts::auth(&args),
+        Some(Command::User(args)) => accounts::user(&args),
+        Some(Command::Role(args)) => accounts::role(&args),
+        Some(Command::Key(args)) => accounts::key(&args),
+        Some(Command::Audit(args)) => accounts::audit(args),
         Some(Command::CheckConfig(args)) => check_config::run(&args),
         Some(Command::DefaultConfig(args)) => default_config::run(&args),
         Some(Command::Call(args)) => call::run(&args),

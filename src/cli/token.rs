@@ -8,10 +8,9 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::serve::{Profile, ServeArgs};
+use super::local;
 use crate::auth::KeyRing;
-use crate::peer::{Peer, PeerOptions};
-use crate::store::{OpenError, Seams, Store};
+use crate::peer::{Credential, Peer, PeerOptions};
 
 /// Shows and replaces the keys that state tokens are signed with.
 ///
@@ -51,6 +50,9 @@ struct Target {
     /// A running server instead; it must permit token:keys.
     #[arg(long, value_name = "URL", conflicts_with_all = ["data_dir", "config"])]
     url: Option<String>,
+    /// Who asks that server: an API key or an access token.
+    #[arg(long, value_name = "KEY", env = "HELIOS_KEY", hide_env_values = true)]
+    key: Option<String>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -88,23 +90,15 @@ fn time(ms: u64) -> String {
 /// The keys after what was asked for is done.
 async fn keys(target: Target, rotate: bool) -> anyhow::Result<Value> {
     if let Some(url) = &target.url {
-        let options = PeerOptions { timeout: Duration::from_secs(10), ..PeerOptions::default() };
+        let credential = target.key.clone().map(Credential);
+        let options = PeerOptions { timeout: Duration::from_secs(10), credential, ..PeerOptions::default() };
         let mut peer = Peer::connect(url, &options).await?;
         if rotate {
             peer.request("token:rotate", &Value::Null).await?;
         }
         return Ok(peer.request("token:keys", &Value::Null).await?["keys"].take());
     }
-    let args = ServeArgs::with_file(target.config).and_data_dir(target.data_dir);
-    let config = args.sources(Profile::Production).load()?;
-    let directory = config.store.data_dir.display().to_string();
-    anyhow::ensure!(config.store.data_dir.exists(), "there is no data directory {directory}");
-    let store = Store::open(&config.store, Seams::default()).map_err(|error| match error {
-        OpenError::Locked(_) => anyhow::anyhow!(
-            "a server runs with {directory}; ask it with --url, or leave it to its tokens.key_rotation"
-        ),
-        other => other.into(),
-    })?;
+    let (config, store) = local::open(target.config, target.data_dir)?;
     let ring = KeyRing::open(&store, &config.tokens).await?;
     if rotate {
         ring.rotate().await?;

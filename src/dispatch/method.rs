@@ -41,6 +41,8 @@ pub struct MethodOptions {
     pub validator: Option<Validator>,
     /// What a caller must be permitted.
     pub permission: Option<String>,
+    /// It is about the session of the caller, so that whoever has none cannot call it: HTTP.
+    pub needs_session: bool,
     /// Peers can neither see nor call it.
     pub private: bool,
     /// Calling twice is the same as once, so a client may repeat it.
@@ -68,6 +70,13 @@ impl MethodOptions {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Says that it is about the session of the caller.
+    #[must_use]
+    pub fn of_session(mut self) -> Self {
+        self.needs_session = true;
         self
     }
 
@@ -153,6 +162,9 @@ impl Method {
         });
         if let Some(schema) = &options.schema {
             about["schema"] = schema.clone();
+        }
+        if options.needs_session {
+            about["needsSession"] = true.into();
         }
         if let Some(permission) = &options.permission {
             about["permission"] = permission.as_str().into();

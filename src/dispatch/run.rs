@@ -14,7 +14,7 @@ use super::BoxFuture;
 use super::context::Context;
 use super::error::MethodError;
 use super::events;
-use super::limits::Limits;
+use super::limits::{Face, Limits};
 use super::method::Method;
 use super::peer::Starling;
 use super::registry::Registry;
@@ -95,6 +95,10 @@ impl Call {
             && !context.principal().may(permission)
         {
             return Err(refused(MethodError::permission(permission)));
+        }
+        if method.options().needs_session && starling.face() != Face::Socket {
+            let text = format!("{} is about a session; call it over a WebSocket", method.name());
+            return Err(refused(MethodError::of(ErrorCode::Conflict, text)));
         }
         method.enter().map_err(refused)?;
         Ok(Self { context, metrics: Arc::clone(metrics), started })

@@ -368,6 +368,10 @@ async fn the_description_names_every_route_and_method() {
     let methods = server.peer().await.request("system:methods", &Value::Null).await.unwrap();
     for method in methods["methods"].as_array().unwrap() {
         let path = format!("/api/v1/rpc/{}", text(&method["name"]));
+        if method["needsSession"] == true {
+            assert!(!paths.contains_key(&path), "{path} is about a session");
+            continue;
+        }
         assert_eq!(paths[&path]["post"]["summary"], method["description"], "{path}");
     }
     // Nothing refers to what is not there.

@@ -60,6 +60,7 @@ pub(super) enum Tell {
 /// Works on one line.
 pub(super) fn line(bytes: &[u8], session: &mut Session, batch: &mut Batch) {
     let place = COMMANDS.len();
+    session.look_again();
     let asked = serde_json::from_slice::<Line>(bytes).map_err(|error| match bytes.trim_ascii() {
         [] => "the line is empty: write a JSON object such as {\"cmd\":\"PING\"}".to_owned(),
         _ => format!("the line is not a request: {error}"),

@@ -17,6 +17,7 @@ use super::super::tls;
 use super::connection::Connection;
 use super::options::AtlasOptions;
 use super::port::Port;
+use crate::auth::Accounts;
 use crate::store::Store;
 
 /// The open port. Dropping it closes it, once each connection has its answers.
@@ -32,7 +33,11 @@ impl AtlasPort {
     ///
     /// # Errors
     /// If the address is taken or TLS cannot be set up.
-    pub fn open(store: &Store, options: &AtlasOptions) -> Result<Option<Self>, ServeError> {
+    pub fn open(
+        store: &Store,
+        options: &AtlasOptions,
+        accounts: Option<&Accounts>,
+    ) -> Result<Option<Self>, ServeError> {
         let Some(address) = options.address() else { return Ok(None) };
         let bind = |source| ServeError::Bind { address, source };
         let tls = if options.tls.enabled() {
@@ -43,7 +48,7 @@ impl AtlasPort {
         let listener = serve::bound(address, 1_024).map_err(bind)?;
         listener.set_nonblocking(true).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
-        let port = Port::new(store.clone(), options.clone());
+        let port = Port::new(store.clone(), options.clone(), accounts.cloned());
         let closing = CancellationToken::new();
         let workers = match options.workers {
             0 => thread::available_parallelism().map_or(1, usize::from),

@@ -11,6 +11,7 @@ mod commands;
 mod connection;
 mod cursors;
 mod glob;
+mod guest;
 mod info;
 mod lines;
 mod listen;

@@ -13,10 +13,13 @@ use crate::base::{Secret, Span};
 #[serde(default, deny_unknown_fields)]
 pub struct AtlasOptions {
     /// The address and port to listen on, such as "127.0.0.1:6379"; "" is no port. Other addresses than
-    /// loopback need a password or TLS.
+    /// loopback need a password, accounts or TLS.
     pub listen: String,
     /// What clients must say with AUTH; "" asks for nothing. Better set by HELIOS__ATLAS__PASSWORD.
     pub password: Secret,
+    /// Whether clients may say who they are: AUTH with the name and an API key of an account with the permission
+    /// atlas:access, which is for all keys, those of the server too. Without AUTH they may nothing then.
+    pub accounts: bool,
     /// Threads that serve the port; 0 is one for each processor.
     pub workers: usize,
     /// Connections at once; more are refused.
@@ -32,6 +35,7 @@ impl Default for AtlasOptions {
         Self {
             listen: String::new(),
             password: Secret::default(),
+            accounts: false,
             workers: 0,
             connections_max: 10_000,
             idle_timeout: Span::secs(0),
@@ -46,10 +50,15 @@ impl AtlasOptions {
         self.listen.parse().ok()
     }
 
+    /// Whether a client has to say something before it may anything.
+    pub(super) fn asks(&self) -> bool {
+        self.accounts || !self.password.is_empty()
+    }
+
     /// What is wrong with the values, each with its key.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = Vec::new();
-        let guarded = !self.password.is_empty() || self.tls.enabled();
+        let guarded = self.asks() || self.tls.enabled();
         match (self.listen.is_empty(), self.address()) {
             (true, _) => {}
             (false, None) => {
@@ -58,7 +67,7 @@ impl AtlasOptions {
                 problems.push(("listen", text));
             }
             (false, Some(address)) if !guarded && !address.ip().to_canonical().is_loopback() => {
-                let text = format!("{address} can be reached by others: set a password or TLS");
+                let text = format!("{address} can be reached by others: set a password, accounts or TLS");
                 problems.push(("listen", text));
             }
             _ => {}

@@ -9,6 +9,7 @@ use prometheus::{Histogram, IntCounter};
 use super::commands::COMMANDS;
 use super::cursors::Cursors;
 use super::options::AtlasOptions;
+use crate::auth::Accounts;
 use crate::store::Store;
 
 /// The port.
@@ -16,6 +17,8 @@ use crate::store::Store;
 pub(super) struct Port {
     pub(super) store: Store,
     pub(super) options: AtlasOptions,
+    /// The accounts, where the options let clients say who they are.
+    pub(super) accounts: Option<Accounts>,
     pub(super) cursors: Cursors,
     pub(super) clients: AtomicUsize,
     pub(super) accepted: AtomicU64,
@@ -32,7 +35,7 @@ struct CommandMetrics {
 }
 
 impl Port {
-    pub(super) fn new(store: Store, options: AtlasOptions) -> Arc<Self> {
+    pub(super) fn new(store: Store, options: AtlasOptions, accounts: Option<Accounts>) -> Arc<Self> {
         let atlas = &store.metrics().atlas;
         let metrics =
             COMMANDS.iter().map(|command| command.name).chain(["json"]).map(|name| CommandMetrics {
@@ -43,6 +46,7 @@ impl Port {
         let metrics = metrics.collect();
         Arc::new(Self {
             store,
+            accounts: accounts.filter(|_| options.accounts),
             options,
             cursors: Cursors::default(),
             clients: AtomicUsize::new(0),

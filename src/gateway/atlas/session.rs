@@ -9,10 +9,13 @@ use super::answer::Answers;
 use super::batch::Batch;
 use super::commands::{self, COMMANDS, Kind, Session as Local, about};
 use super::connection::is_for_strangers;
+use super::guest::Guest;
 use super::port::Port;
 use super::request::Args;
 use super::transaction::Transaction;
 use crate::store::{Check, Store};
+
+const WRONG: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
 /// The state of a connection.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub(super) struct Session {
     address: SocketAddr,
     name: String,
     pub(super) authenticated: bool,
+    /// Whose account it is, if it has said so.
+    guest: Option<Guest>,
     /// Whether the connection ends once its answers are sent.
     pub(super) leaving: bool,
     pub(super) transaction: Option<Transaction>,
@@ -31,7 +36,8 @@ pub(super) struct Session {
 impl Session {
     pub(super) fn new(port: &Arc<Port>, id: u64, address: SocketAddr) -> Self {
         Self {
-            authenticated: port.options.password.is_empty(),
+            authenticated: !port.options.asks(),
+            guest: None,
             port: Arc::clone(port),
             id,
             address,
@@ -56,6 +62,7 @@ impl Session {
             let text = format!("ERR wrong number of arguments for '{}' command", spec.name);
             return self.refuse(command, &text, batch);
         }
+        self.look_again();
         if !self.authenticated && !is_for_strangers(spec.kind) {
             return self.refuse(command, "NOAUTH Authentication required.", batch);
         }
@@ -110,7 +117,7 @@ impl Session {
             Local::Reset => {
                 batch.finish().await;
                 (self.transaction, self.watched, self.name) = (None, Vec::new(), String::new());
-                self.authenticated = self.port.options.password.is_empty();
+                (self.authenticated, self.guest) = (!self.port.options.asks(), None);
                 batch.answers.resp3 = false;
                 batch.answer(command, |to| to.simple("RESET"));
             }
@@ -208,8 +215,16 @@ impl Session {
         });
     }
 
-    /// Whether this is the password. The user, if named, is the default one.
+    /// Whether this is the password of the default user, or an API key of the one that is named.
     pub(super) fn check(&mut self, user: Option<&[u8]>, password: &[u8]) -> Result<(), &'static str> {
+        if let Some(accounts) = &self.port.accounts {
+            let guest = Guest::of(accounts, user, password);
+            if guest.is_some() || self.port.options.password.is_empty() {
+                self.authenticated = guest.is_some();
+                self.guest = guest;
+                return if self.authenticated { Ok(()) } else { Err(WRONG) };
+            }
+        }
         let known = self.port.options.password.reveal().as_bytes();
         if known.is_empty() && user.is_none() {
             return Err("ERR AUTH <password> called without any password configured for the default user. \
@@ -217,10 +232,19 @@ impl Session {
         }
         let right = known.is_empty() || bool::from(known.ct_eq(password));
         if user.is_some_and(|user| user != b"default") || !right {
-            return Err("WRONGPASS invalid username-password pair or user is disabled.");
+            return Err(WRONG);
         }
-        self.authenticated = true;
+        (self.authenticated, self.guest) = (true, None);
         Ok(())
+    }
+
+    /// Whether the account may still be here. Asked now and then: whoever has lost its key is out within a second.
+    pub(super) fn look_again(&mut self) {
+        if let (Some(guest), Some(accounts)) = (&mut self.guest, &self.port.accounts)
+            && !guest.may_stay(accounts)
+        {
+            (self.authenticated, self.guest) = (false, None);
+        }
     }
 
     /// CLIENT SETNAME | GETNAME | ID | INFO, and what clients send about themselves.

@@ -20,13 +20,12 @@ pub(super) struct Failure {
     code: String,
     message: String,
     details: Option<Json>,
-    meta: Json,
 }
 
 impl Failure {
     /// A failure that no method has.
     pub(super) fn plain(status: u16, code: &str, message: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), message: message.into(), details: None, meta: Json::Null }
+        Self { status, code: code.to_owned(), message: message.into(), details: None }
     }
 
     /// An error of a method. Whoever has not said who it is may be allowed once it has.
@@ -38,16 +37,27 @@ impl Failure {
         if denied && details.as_ref().is_some_and(|details| details["permission"].is_string()) {
             let of = ErrorCode::Unauthenticated;
             let (code, status) = (of.as_str().to_owned(), of.http_status());
-            return Self { status, code, message: of.text().to_owned(), details, meta: Json::Null };
+            return Self { status, code, message: of.text().to_owned(), details };
         }
         let status = known.map_or(400, |code| code.http_status());
-        Self { status, code, message, details: details.map(fields), meta: Json::Null }
+        Self { status, code, message, details: details.map(fields) }
     }
 
     /// The failure as an answer to a request.
-    pub(super) fn response(mut self, request: &HttpRequest) -> HttpResponse {
-        self.meta = meta(request);
-        self.error_response()
+    pub(super) fn response(&self, request: &HttpRequest) -> HttpResponse {
+        let mut answer = self.head();
+        answer.json(json!({ "status": "error", "error": self.told(), "meta": meta(request) }))
+    }
+
+    fn head(&self) -> HttpResponseBuilder {
+        let mut answer = no_store(self.status_code());
+        if self.status == 401 {
+            answer.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"helios\""));
+        }
+        if let Some(reset) = self.details.as_ref().and_then(|details| details["reset"].as_u64()) {
+            answer.insert_header((RETRY_AFTER, reset.to_string()));
+        }
+        answer
     }
 
     /// As it is told inside a stream.
@@ -57,12 +67,6 @@ impl Failure {
             error["details"] = details.clone();
         }
         error
-    }
-
-    /// With what says which request it was.
-    pub(super) fn for_request(mut self, request: &HttpRequest) -> Self {
-        self.meta = meta(request);
-        self
     }
 }
 
@@ -99,16 +103,9 @@ impl ResponseError for Failure {
         StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
+    /// Without what says which request it was: that comes around every route.
     fn error_response(&self) -> HttpResponse {
-        let mut answer = HttpResponse::build(self.status_code());
-        answer.insert_header((CACHE_CONTROL, "no-store"));
-        if self.status == 401 {
-            answer.insert_header((WWW_AUTHENTICATE, "Bearer realm=\"helios\""));
-        }
-        if let Some(reset) = self.details.as_ref().and_then(|details| details["reset"].as_u64()) {
-            answer.insert_header((RETRY_AFTER, reset.to_string()));
-        }
-        answer.json(json!({ "status": "error", "error": self.told(), "meta": self.meta }))
+        self.head().finish()
     }
 }
 

@@ -79,7 +79,7 @@ pub(super) async fn get(rest: Rest, key: Path<String>) -> Answer {
     let key = named(&rest, key)?;
     let found = rest.call("kv:get", &json!({ "key": key })).await?;
     if found.is_null() {
-        return Err(Failure::plain(404, "NOT_FOUND", "There is no such key").for_request(&rest.request));
+        return Err(Failure::plain(404, "NOT_FOUND", "There is no such key"));
     }
     let found = entry(found);
     let tag = format!("\"{}\"", found.version);
@@ -115,7 +115,7 @@ pub(super) async fn set(rest: Rest, key: Path<String>, payload: Payload) -> Answ
     }
     let mut written = rest.call("kv:set", &wish).await?;
     if written["done"] != true {
-        return Err(changed(&rest, &written["version"]));
+        return Err(changed(&written["version"]));
     }
     let tag = format!("\"{}\"", written["version"]);
     let told = KeyAndValue { key, value, ttl, version: written["version"].take(), encoding: None };
@@ -139,7 +139,7 @@ pub(super) async fn delete(rest: Rest, key: Path<String>) -> Answer {
     }
     let mut gone = rest.call("kv:delete", &wish).await?;
     if wanted.is_some() && gone["deleted"] != true {
-        return Err(changed(&rest, &gone["version"]));
+        return Err(changed(&gone["version"]));
     }
     Ok(bare(StatusCode::OK, &json!(Deleted { deleted: gone["deleted"].take() })))
 }
@@ -174,12 +174,12 @@ fn condition(rest: &Rest) -> Result<Option<u64>, Failure> {
 }
 
 /// The key has another version than was said.
-fn changed(rest: &Rest, version: &Json) -> Failure {
+fn changed(version: &Json) -> Failure {
     let text = match version.as_u64() {
         Some(0) | None => "There is no such key".to_owned(),
         Some(version) => format!("The key has version {version}"),
     };
-    Failure::plain(412, "PRECONDITION_FAILED", text).for_request(&rest.request)
+    Failure::plain(412, "PRECONDITION_FAILED", text)
 }
 
 fn entry(mut entry: Json) -> KeyAndValue {

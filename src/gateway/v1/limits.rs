@@ -33,6 +33,10 @@ pub(super) async fn limit<B: MessageBody + 'static>(
         Ok(response) => response.map_into_boxed_body(),
         Err(error) => return Err(error),
     };
+    let failed = response.response().error().and_then(|error| error.as_error::<Failure>());
+    if let Some(answer) = failed.map(|failure| failure.response(response.request())) {
+        response = response.into_response(answer).map_into_boxed_body();
+    }
     let by_caller = response.request().extensions().get::<Left>().copied();
     if let Some(left) = by_caller.or(by_address) {
         tell(response.headers_mut(), left);

@@ -122,7 +122,7 @@ fn described(registry: &Registry) -> Json {
         for operation in paths.values_mut().filter_map(Json::as_object_mut).flat_map(Map::values_mut) {
             fail_too(&mut operation["responses"]);
         }
-        for method in registry.public() {
+        for method in registry.public().into_iter().filter(|method| !method.options().needs_session) {
             let (operation, schemas) = of_method(method);
             paths.insert(format!("/api/v1/rpc/{}", method.name()), json!({ "post": operation }));
             if let Some(all) = document["components"]["schemas"].as_object_mut() {

@@ -75,6 +75,6 @@ impl Rest {
     }
 
     pub(super) fn failure(&self, error: &MethodError, anonymous: bool) -> Failure {
-        Failure::of(error, anonymous).for_request(&self.request)
+        Failure::of(error, anonymous)
     }
 }

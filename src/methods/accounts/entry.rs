@@ -15,7 +15,7 @@ pub(super) fn add(to: &mut Namespace<'_>) {
     to.method("auth:login", about("Logs in; a session belongs to the account from then on."), login);
     to.method("auth:refresh", about("Gives new tokens for a refresh token, once."), refresh);
     let text = "Says who a session belongs to, by an access token or an API key.";
-    to.method("auth:authenticate", about(text).idempotent(), authenticate);
+    to.method("auth:authenticate", about(text).idempotent().of_session(), authenticate);
     to.method("auth:me", about("Who asks, and what it may do.").idempotent(), me);
     to.method("auth:logout", about("Ends this login."), logout);
     to.method("auth:logoutAll", about("Ends all logins of the caller."), logout_all);

@@ -74,11 +74,11 @@ pub(super) fn add(
         commit::commit(ctx, places, topics.clone(), params)
     });
     let text = "Tells every change below a prefix, without a gap.";
-    kv.method("kv:watch", READ, about(text), move |ctx, places, params| {
+    kv.method("kv:watch", READ, about(text).of_session(), move |ctx, places, params| {
         let watching = watch::watch(&ctx, &places, &params, watches_max);
         async move { watching }
     });
-    kv.method("kv:unwatch", READ, about("Ends a watch.").idempotent(), |ctx, _, params| {
+    kv.method("kv:unwatch", READ, about("Ends a watch.").idempotent().of_session(), |ctx, _, params| {
         let ended = watch::unwatch(&ctx, &params);
         async move { Ok(ended) }
     });

@@ -31,17 +31,18 @@ struct GetParams {
 }
 
 pub(super) fn add(to: &mut RegistryBuilder) {
-    let options = MethodOptions::described("A token to come back to this session with.").idempotent();
+    let options =
+        MethodOptions::described("A token to come back to this session with.").idempotent().of_session();
     to.built_in("starling:state", options, state);
-    let options = MethodOptions::described("The same under an older name.").idempotent();
+    let options = MethodOptions::described("The same under an older name.").idempotent().of_session();
     to.built_in("starling:getToken", options, state);
     let options = MethodOptions::described("Keeps a value with the session.").idempotent();
-    to.built_in("starling:set", options.with_schema_of::<SetParams>(), set);
+    to.built_in("starling:set", options.of_session().with_schema_of::<SetParams>(), set);
     let options = MethodOptions::described("Gives what the session keeps.").idempotent();
-    to.built_in("starling:get", options.with_schema_of::<Option<GetParams>>(), get);
+    to.built_in("starling:get", options.of_session().with_schema_of::<Option<GetParams>>(), get);
     let options =
         MethodOptions::described("Makes the tokens of the session void; it ends with its connection.");
-    to.built_in("starling:end", options.idempotent(), end);
+    to.built_in("starling:end", options.of_session().idempotent(), end);
 }
 
 async fn state(ctx: Context, _: Anything) -> Result<Value, MethodError> {

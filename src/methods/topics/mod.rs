@@ -94,7 +94,8 @@ impl Namespace<'_> {
         F: Fn(Context, TopicDesk, P) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<R, MethodError>> + Send + 'static,
     {
-        let options = MethodOptions::described(about).idempotent().with_schema_of::<P>();
+        let mut options = MethodOptions::described(about).idempotent().with_schema_of::<P>();
+        options.needs_session = name.ends_with("subscribe");
         let desk = self.desk.clone();
         self.to.built_in(name, options, move |ctx: Context, params: P| run(ctx, desk.clone(), params));
     }

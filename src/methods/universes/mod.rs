@@ -121,6 +121,7 @@ impl Namespace<'_> {
     {
         let mut options = MethodOptions::described(about).with_schema_of::<P>();
         options.idempotent = permission == READ;
+        options.needs_session = name.ends_with("subscribe");
         // What everybody may do with universes is not what everybody may do with the server.
         if !self.desk.universes.options().everyone || permission == ADMIN {
             options.permission = Some(permission.to_owned());
@@ -139,6 +140,11 @@ pub(super) fn add(to: &mut RegistryBuilder, universes: &Universes, kv: &KvOption
         benchmarks: benchmark::Benchmarks::default(),
         alone: Arc::new(Semaphore::new(1)),
     };
+    // Whoever has lost the permission hears nothing more.
+    let everyone = universes.options().everyone;
+    for namespace in ["universe", "universes"] {
+        topics.guard(namespace, move |principal| everyone || principal.may(READ));
+    }
     let mut on = Namespace { to, desk: &desk };
     on.method("universe:create", WRITE, "Makes universes that begin with a state.", create::create);
     on.method("universe:fork", WRITE, "Makes universes that begin with what another one has.", create::fork);

@@ -72,7 +72,7 @@ client: $(NPM)
 
 # A minute for each fuzz target. Needs cargo-fuzz; the nightly features it asks for are unlocked by the variable.
 fuzz:
-	cd fuzz && for target in frames messages; do \
+	cd fuzz && for target in frames messages tokens; do \
 	  RUSTC_BOOTSTRAP=1 cargo fuzz run -s none $$target -- -max_total_time=60 -max_len=4096 || exit 1; done
 
 bench:

@@ -1,3 +1,4 @@
+import { ConnectionError } from './errors.js';
 import { newId } from './message.js';
 
 /**
@@ -77,16 +78,12 @@ export class Account {
 
   /** Logs out: the tokens are void, and this session belongs to nobody. */
   async logout() {
-    await this.starling.request('auth:logout', {});
-    this.forget('logout');
-    await this.renewSession();
+    await this.leave('auth:logout');
   }
 
   /** Logs out everywhere. */
   async logoutAll() {
-    await this.starling.request('auth:logoutAll', {});
-    this.forget('logout');
-    await this.renewSession();
+    await this.leave('auth:logoutAll');
   }
 
   /**
@@ -119,6 +116,16 @@ export class Account {
 
   // From here on for the client only.
 
+  /** @param {string} method */
+  async leave(method) {
+    // Whoever is nobody for the server already has nothing to end there.
+    await this.starling.request(method, {}).catch((error) => {
+      if (error.code !== 'UNAUTHENTICATED') throw error;
+    });
+    this.forget('logout');
+    await this.renewSession();
+  }
+
   /**
    * A new session: it is told whose it is before anything else is asked.
    * @param {() => void} go what waits for it
@@ -127,9 +134,18 @@ export class Account {
     const { login_: login } = this;
     if (!login) return go();
     const fresh = login.expiresAt - Date.now() > MARGIN_MS;
+    if (!fresh && !login.refreshToken) {
+      this.forget('expired');
+      return go();
+    }
     const proven = fresh ? this.ask('auth:authenticate', { accessToken: login.accessToken }) : Promise.resolve(false);
     // Whatever comes of it, the application hears of it and goes on.
-    proven.then((known) => (known || !this.login_?.refreshToken ? known : this.refresh())).catch(() => false).then(go);
+    const failed = () => {
+      // For a reason that passes: soon once more.
+      if (this.login_) this.login_.refreshAt = Date.now();
+      return false;
+    };
+    proven.then((known) => (known || !this.login_?.refreshToken ? known : this.refresh())).catch(failed).then(go);
   }
 
   /** The connection is as it was, or a new one is ready. */
@@ -159,11 +175,15 @@ export class Account {
    */
   async ask(method, payload) {
     const { starling } = this;
+    const { socket } = starling.connection;
+    if (!socket || (!starling.hello && starling.state !== 'connected')) throw new ConnectionError('there is no connection');
     const id = newId();
-    const pending = starling.requests.add(id, { timeout: starling.options.connectTimeout });
+    // A refresh that is given up too early is one that is asked twice: only the end of the connection ends it.
+    const timeout = method === 'auth:refresh' ? 0 : starling.options.connectTimeout;
+    const pending = starling.requests.add(id, { timeout });
     const message = { type: /** @type {'request'} */ ('request'), id, method, payload };
     starling.put(message);
-    Object.assign(pending, { sent: true, message, frame: starling.codec.encode(message), via: starling.connection.socket });
+    Object.assign(pending, { sent: true, message, frame: starling.codec.encode(message), via: socket });
     pending.known = Boolean(starling.session?.token);
     try {
       const given = await pending.promise;
@@ -173,7 +193,10 @@ export class Account {
       const { code, details } = /** @type {any} */ (error);
       if (code !== 'UNAUTHENTICATED') throw error;
       // A refresh token that is no good ends it; an access token may have another one behind it.
-      if (method === 'auth:refresh' || details?.reason === 'revoked' || !this.login_?.refreshToken) this.forget(details?.reason ?? 'refused');
+      const over = method === 'auth:refresh' || details?.reason === 'revoked' || !this.login_?.refreshToken;
+      // Unless there is a newer login by now.
+      const mine = [this.login_?.refreshToken, this.login_?.accessToken];
+      if (over && mine.includes(payload.refreshToken ?? payload.accessToken)) this.forget(details?.reason ?? 'refused');
       return false;
     }
   }

@@ -212,6 +212,11 @@ export class Session {
       // The server knows requests of the session by their id, and runs none of them twice: those that came when it
       // had given out a token, and are not for another peer.
       if ((same && request.known) || request.options.idempotent) {
+        // What a new session is asked waits until it knows whose it is.
+        if (!same && request.again) {
+          request.again();
+          continue;
+        }
         this.starling.put(request.message, request.frame);
         // Its answer may be on the way already, and says nothing of what is sent here.
         const last = this.unconfirmed.at(-1);

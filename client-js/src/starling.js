@@ -295,13 +295,26 @@ export class Starling {
     if (this.life.signal.aborted) this.life = new AbortController();
     this.heard = Date.now();
     // What was sent before comes first, and the server says what that is.
-    if (!this.session?.opened()) this.connection.ready();
+    const heard = this.session?.opened();
+    // Nor is anything asked before the server knows who asks.
+    if (!heard && !(this.account?.user && this.options.extensions)) this.connection.ready();
   }
 
   ready() {
     const { socket } = this.connection;
+    if (!this.options.extensions && this.account?.user) {
+      // Such a server says nothing first: it is told at once, and whatever waits goes out behind.
+      const go = () => this.connection.socket === socket && this.readied(socket);
+      return this.account.greeted(go);
+    }
+    this.readied(socket);
+  }
+
+  /** @param {any} socket */
+  readied(socket) {
     for (const { send } of this.waiting.splice(0)) send();
     this.watch();
+    this.account?.connected();
     if (this.options.extensions) return;
     // Such a server does not say what it goes on with.
     this.subscriptions?.connected(null);

@@ -78,12 +78,12 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     let mut registry = registry.with_limits(&limits);
     methods::add_system(&mut registry, &clock, &metrics, &about);
     methods::add_sessions(&mut registry);
-    methods::add_token(&mut registry, &tokens);
-    methods::add_limits(&mut registry, &limits);
+    methods::add_token(&mut registry, &tokens, accounts.as_ref());
+    methods::add_limits(&mut registry, &limits, accounts.as_ref());
     if let Some(accounts) = &accounts {
         methods::add_accounts(&mut registry, accounts, &about);
     }
-    methods::add_people(&mut registry, &desk, config.redacted());
+    methods::add_people(&mut registry, &desk, accounts.as_ref(), config.redacted());
     if config.topics.enabled {
         methods::add_topics(&mut registry, &desk);
     }

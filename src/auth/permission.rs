@@ -15,6 +15,16 @@ pub fn grants(grant: &str, permission: &str) -> bool {
     }
 }
 
+/// Whether a grant gives all that another one gives.
+pub(super) fn covers(grant: &str, other: &str) -> bool {
+    match other.strip_suffix('*') {
+        // Everything is only covered by everything.
+        Some(_) if other == EVERYTHING || other == "*" => grant == EVERYTHING || grant == "*",
+        Some(namespace) => grant == other || grants(grant, namespace),
+        None => grants(grant, other),
+    }
+}
+
 /// Whether a text can be granted: segments joined by `:`, the last of which may be `*`.
 pub fn is_grant(text: &str) -> bool {
     let name = text.strip_suffix(":*").unwrap_or(text);
@@ -40,6 +50,29 @@ mod tests {
         assert!(!grants("chat:*", "chats:send") && !grants("chat:*", "chat"));
         assert!(!grants("ch*", "chat:send"), "only whole segments");
         assert!(!grants("kv:get", "kv:get_all"));
+    }
+
+    #[test]
+    fn a_grant_covers_what_gives_no_more() {
+        for (grant, other) in [
+            ("kv:*", "kv:get"),
+            ("kv:*", "kv:*"),
+            ("*", "kv:*"),
+            ("admin:*", "*"),
+            ("*", "admin:*"),
+            ("a:*", "a:b:*"),
+        ] {
+            assert!(covers(grant, other), "{grant} covers {other}");
+        }
+        for (grant, other) in [
+            ("kv:get", "kv:*"),
+            ("kv:*", "*"),
+            ("a:b:*", "a:*"),
+            ("admin:users", "admin:*"),
+            ("kv:*", "admin:*"),
+        ] {
+            assert!(!covers(grant, other), "{grant} does not cover {other}");
+        }
     }
 
     #[test]

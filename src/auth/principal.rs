@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::permission::grants;
+use super::permission::{covers, grants};
 use crate::base::UserId;
 
 /// Who asks, and what it may do.
@@ -121,6 +121,15 @@ impl Principal {
     pub fn may(&self, permission: &str) -> bool {
         let scopes = self.account.as_ref().and_then(|account| account.scopes.as_deref());
         let within = |grant: &String| grants(grant, permission);
+        self.permissions.iter().any(within) && scopes.is_none_or(|scopes| scopes.iter().any(within))
+    }
+}
+
+impl Principal {
+    /// Whether whoever is granted this may no more than the caller: what it may hand out.
+    pub fn covers(&self, grant: &str) -> bool {
+        let scopes = self.account.as_ref().and_then(|account| account.scopes.as_deref());
+        let within = |mine: &String| covers(mine, grant);
         self.permissions.iter().any(within) && scopes.is_none_or(|scopes| scopes.iter().any(within))
     }
 }

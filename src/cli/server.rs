@@ -27,7 +27,7 @@ pub(super) struct ServerArgs {
     ca: Option<PathBuf>,
     /// Who asks: an API key or an access token, better in the variable HELIOS_KEY.
     #[arg(long, value_name = "KEY", env = "HELIOS_KEY", hide_env_values = true, global = true)]
-    key: Option<Key>,
+    credential: Option<Key>,
 }
 
 /// An API key or an access token, which shows in no log.
@@ -49,7 +49,7 @@ impl fmt::Debug for Key {
 impl ServerArgs {
     /// How to connect, and how long an answer may take.
     pub(super) fn options(&self, timeout: Duration) -> PeerOptions {
-        let credential = self.key.clone().map(|Key(text)| Credential(text));
+        let credential = self.credential.clone().map(|Key(text)| Credential(text));
         PeerOptions { ca: self.ca.clone(), timeout, credential, ..PeerOptions::default() }
     }
 

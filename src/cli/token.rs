@@ -52,7 +52,7 @@ struct Target {
     url: Option<String>,
     /// Who asks that server: an API key or an access token.
     #[arg(long, value_name = "KEY", env = "HELIOS_KEY", hide_env_values = true)]
-    key: Option<String>,
+    credential: Option<String>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -90,7 +90,7 @@ fn time(ms: u64) -> String {
 /// The keys after what was asked for is done.
 async fn keys(target: Target, rotate: bool) -> anyhow::Result<Value> {
     if let Some(url) = &target.url {
-        let credential = target.key.clone().map(Credential);
+        let credential = target.credential.clone().map(Credential);
         let options = PeerOptions { timeout: Duration::from_secs(10), credential, ..PeerOptions::default() };
         let mut peer = Peer::connect(url, &options).await?;
         if rotate {

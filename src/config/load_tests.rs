@@ -113,3 +113,23 @@ fn the_sample_is_the_default() {
     let config: Config = toml::from_str(&sample).unwrap();
     assert_eq!(config, Config::default());
 }
+
+#[test]
+fn sections_of_ones_own_names_are_made_from_file_and_environment() {
+    let path = file(
+        "open",
+        "[topics.namespaces.room]\nhistory_size = 7\n[limits.policies.writes]\nmethods = [\"kv:set\"]\n",
+    );
+    let mine = variables(&[("HELIOS__LIMITS__POLICIES__ECHO__CAPACITY", "9")]);
+    let sources = Sources { file: Some(path.clone()), environment: mine, ..Sources::default() };
+    let config = sources.load().unwrap();
+    assert_eq!(config.topics.namespaces["room"].history_size, 7);
+    let policies = &config.limits.policies;
+    assert_eq!((&policies["writes"].methods, policies["writes"].capacity), (&vec!["kv:set".to_owned()], 100));
+    assert_eq!(policies["echo"].capacity, 9);
+    assert!(policies.contains_key("api"), "those of the server stay");
+    fs::write(&path, "[limits.policies.writes]\nface = \"web\"\n").unwrap();
+    let told = problems(Sources { file: Some(path.clone()), ..Sources::default() });
+    fs::remove_file(path).unwrap();
+    assert!(told.len() == 1 && told[0].contains("limits.policies.writes.face"), "{told:?}");
+}

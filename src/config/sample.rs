@@ -38,18 +38,18 @@ fn section(text: &mut String, name: &str, table: &Table, about: &Json, root: &Js
         let path = if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
         let about = property(about, key, root);
         section(text, &path, inner, &about, root);
-        if open::is_open(&path) {
-            entry(text, &path, &about["additionalProperties"], root);
+        if let Some(template) = open::template(&path) {
+            entry(text, &path, &template, &about["additionalProperties"], root);
         }
     }
 }
 
-/// What an entry of the user's own name is made of, commented out: there is none by default.
-fn entry(text: &mut String, path: &str, reference: &Json, root: &Json) {
+/// What an entry of the user's own name is made of, commented out.
+fn entry(text: &mut String, path: &str, template: &Table, reference: &Json, root: &Json) {
     let place = reference["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     let about = place.and_then(|place| root.pointer(place)).unwrap_or(&Json::Null);
     let mut written = String::new();
-    section(&mut written, &format!("{path}.NAME"), &open::template(), about, root);
+    section(&mut written, &format!("{path}.NAME"), template, about, root);
     for line in written.lines() {
         let comment = if line.is_empty() || line.starts_with('#') { "" } else { "# " };
         let _ = writeln!(text, "{comment}{line}");

@@ -22,6 +22,8 @@ pub struct Context(Arc<Scope>);
 #[derive(Debug)]
 struct Scope {
     starling: Starling,
+    /// Who it was when it began.
+    principal: Arc<Principal>,
     request_id: RequestId,
     method: Arc<Method>,
     deadline: Instant,
@@ -38,13 +40,14 @@ pub struct Cancelled;
 
 impl Context {
     pub(super) fn new(
-        starling: Starling,
+        (starling, principal): (Starling, Arc<Principal>),
         request_id: RequestId,
         method: Arc<Method>,
         started: Instant,
     ) -> Self {
         Self(Arc::new(Scope {
             starling,
+            principal,
             request_id,
             deadline: started + method.timeout(),
             method,
@@ -61,9 +64,10 @@ impl Context {
         &self.0.starling
     }
 
-    /// Who asks.
+    /// Who asks, with the rights that it had when the call began. What it may at this moment says
+    /// [`Starling::principal`].
     pub fn principal(&self) -> Arc<Principal> {
-        self.0.starling.principal()
+        Arc::clone(&self.0.principal)
     }
 
     /// The id of the request.

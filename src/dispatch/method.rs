@@ -41,6 +41,8 @@ pub struct MethodOptions {
     pub validator: Option<Validator>,
     /// What a caller must be permitted.
     pub permission: Option<String>,
+    /// Its answer holds something that is not to be on any disk.
+    pub secret_answer: bool,
     /// It is about the session of the caller, so that whoever has none cannot call it: HTTP.
     pub needs_session: bool,
     /// Peers can neither see nor call it.
@@ -70,6 +72,13 @@ impl MethodOptions {
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Says that its answer holds something that is not to be on any disk.
+    #[must_use]
+    pub fn with_secret_answer(mut self) -> Self {
+        self.secret_answer = true;
         self
     }
 

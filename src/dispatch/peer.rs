@@ -36,8 +36,9 @@ pub trait Peer: Send + Sync + 'static {
     fn dialect(&self) -> Dialect;
     /// Who it is.
     fn principal(&self) -> Arc<Principal>;
-    /// Takes another principal from now on: somebody has logged in, or out.
-    fn identify(&self, principal: Principal);
+    /// Takes another principal from now on, if it has `from` until now: somebody has logged in, or out. Says whether it
+    /// does.
+    fn identify(&self, from: &Arc<Principal>, to: Principal) -> bool;
     /// Where it is, if that is known.
     fn address(&self) -> Option<IpAddr>;
     /// How it came.
@@ -106,9 +107,10 @@ impl Starling {
         self.0.principal()
     }
 
-    /// Takes another principal from now on: somebody has logged in, or out.
-    pub fn identify(&self, principal: Principal) {
-        self.0.identify(principal);
+    /// Takes another principal from now on, if it has `from` until now: somebody has logged in, or out. Says whether it
+    /// does.
+    pub fn identify(&self, from: &Arc<Principal>, to: Principal) -> bool {
+        self.0.identify(from, to)
     }
 
     /// Where it is, if that is known.

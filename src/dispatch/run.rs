@@ -19,6 +19,7 @@ use super::method::Method;
 use super::peer::Starling;
 use super::registry::Registry;
 use super::reply::Reply;
+use crate::auth::Principal;
 use crate::protocol::{ErrorCode, Raw, RequestId};
 use crate::telemetry::{Metrics, enter_request};
 
@@ -90,17 +91,14 @@ impl Call {
         if let Some(limits) = limits {
             limits.take(&method.limits, starling).map_err(|exceeded| refused(exceeded.into()))?;
         }
-        let context = Context::new(starling.clone(), request_id, Arc::clone(method), started);
-        if let Some(permission) = &method.options().permission
-            && !context.principal().may(permission)
-        {
-            return Err(refused(MethodError::permission(permission)));
-        }
+        let principal = starling.principal();
+        may(&principal, method).map_err(refused)?;
         if method.options().needs_session && starling.face() != Face::Socket {
             let text = format!("{} is about a session; call it over a WebSocket", method.name());
             return Err(refused(MethodError::of(ErrorCode::Conflict, text)));
         }
         method.enter().map_err(refused)?;
+        let context = Context::new((starling.clone(), principal), request_id, Arc::clone(method), started);
         Ok(Self { context, metrics: Arc::clone(metrics), started })
     }
 
@@ -118,6 +116,7 @@ impl Call {
         let scope = enter_request(self.context.request_id().as_ascii());
         // The check and the call of the handler may panic too, before there is a future.
         let called = catch_unwind(AssertUnwindSafe(|| {
+            self.still_may()?;
             method.check(payload)?;
             Ok(method.call(self.context.clone(), payload.map(Raw::to_owned)))
         }));
@@ -145,6 +144,21 @@ impl Call {
                 });
             }
         }
+    }
+
+    /// It may have waited to be written down: whoever has logged out or lost a right meanwhile does not do it any more.
+    fn still_may(&self) -> Result<(), MethodError> {
+        let (then, now) = (self.context.principal(), self.context.starling().principal());
+        if Arc::ptr_eq(&then, &now) {
+            return Ok(());
+        }
+        if !then.is_same(&now) {
+            return Err(MethodError::of(
+                ErrorCode::PermissionDenied,
+                "The session belongs to somebody else by now",
+            ));
+        }
+        may(&now, self.context.method_entry())
     }
 
     /// Waits for the handler, at most until the deadline. It is told when nobody waits any more.
@@ -191,6 +205,14 @@ impl Call {
             }
         }
         answer
+    }
+}
+
+/// Whether a caller has what a method asks for.
+fn may(principal: &Principal, method: &Method) -> Result<(), MethodError> {
+    match &method.options().permission {
+        Some(permission) if !principal.may(permission) => Err(MethodError::permission(permission)),
+        _ => Ok(()),
     }
 }
 

@@ -8,12 +8,13 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use parking_lot::Mutex;
 use serde_json::Value as Json;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::serve::Surroundings;
 use super::{identity, observe};
-use crate::auth::{Issued, Principal};
+use crate::auth::{Accounts, Issued, Principal};
 use crate::base::StarlingId;
 use crate::dispatch::{
     self, Answer, BoxFuture, Call, CallError, Extensions, Face, Left, MethodError, Peer, Refused, SendError,
@@ -54,7 +55,9 @@ impl Peer for HttpPeer {
     }
 
     /// The answer says who it is now; the next request has to show it.
-    fn identify(&self, _: Principal) {}
+    fn identify(&self, _: &Arc<Principal>, _: Principal) -> bool {
+        true
+    }
 
     fn address(&self) -> Option<IpAddr> {
         self.address
@@ -69,11 +72,16 @@ impl Peer for HttpPeer {
     }
 
     fn send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
-        let (Some(told), Outgoing::Notification { topic, data, progress, .. }) = (&self.told, message) else {
+        let Outgoing::Notification { request_id: Some(_), topic, data, .. } = message else {
             return Err(SendError::Closed);
         };
+        // Whoever does not listen has asked for the result alone.
+        let Some(told) = &self.told else { return Ok(()) };
         let data = data.map(Raw::read::<Json>).transpose()?.unwrap_or_default();
-        told.send(((*topic).to_owned(), data, *progress)).map_err(|_| SendError::Closed)
+        told.try_send(((*topic).to_owned(), data)).map_err(|error| match error {
+            TrySendError::Full(_) => SendError::SlowConsumer,
+            TrySendError::Closed(_) => SendError::Closed,
+        })
     }
 
     fn request(
@@ -154,8 +162,8 @@ pub(super) struct Answered {
     pub(super) left: Option<Left>,
 }
 
-/// Is told what a method says while it works: topic, data, and whether it is its progress.
-pub(super) type Told = mpsc::UnboundedSender<(String, Json, bool)>;
+/// Is told what a method says while it works: topic and data.
+pub(super) type Told = mpsc::Sender<(String, Json)>;
 
 impl<'a> Caller<'a> {
     /// Who sends a request.
@@ -179,6 +187,24 @@ impl<'a> Caller<'a> {
         Ok(Self { around, face, id, address, principal: Arc::new(principal) })
     }
 
+    /// Somebody, whatever the request shows: for what is there to get something to show.
+    ///
+    /// # Errors
+    /// If the server stops.
+    pub(super) fn nobody(
+        around: &'a Surroundings,
+        request: &HttpRequest,
+        face: Face,
+    ) -> Result<Self, MethodError> {
+        if around.shared.drain_phase() == DrainPhase::Refusing {
+            return Err(ErrorCode::ServerDraining.into());
+        }
+        let everybody = around.shared.accounts.as_ref().map(Accounts::everybody);
+        let address = request.peer_addr().map(|address| address.ip());
+        let (id, principal) = (observe::request_id_of(request), Arc::new(everybody.unwrap_or_default()));
+        Ok(Self { around, face, id, address, principal })
+    }
+
     /// Who it is.
     pub(super) fn principal(&self) -> &Principal {
         &self.principal
@@ -189,7 +215,7 @@ impl<'a> Caller<'a> {
     /// # Errors
     /// If it may not call the method.
     pub(super) fn check(&self, method: &str) -> Result<(), MethodError> {
-        let needed = self.around.shared.registry.get(method);
+        let needed = self.around.shared.registry.get(method).filter(|method| !method.options().private);
         match needed.and_then(|method| method.options().permission.as_ref()) {
             Some(permission) if !self.principal.may(permission) => Err(MethodError::permission(permission)),
             _ => Ok(()),

@@ -80,16 +80,21 @@ pub fn add_accounts(to: &mut RegistryBuilder, accounts: &Accounts, about: &Arc<A
 }
 
 /// Adds the namespace `limits`.
-pub fn add_limits(to: &mut RegistryBuilder, limits: &Limits) {
-    limits::add(to, limits);
+pub fn add_limits(to: &mut RegistryBuilder, limits: &Limits, accounts: Option<&Accounts>) {
+    limits::add(to, limits, accounts);
 }
 
 /// Adds the namespaces `sessions` and `config`. The configuration is told as it is: without secrets.
-pub fn add_people(to: &mut RegistryBuilder, topics: &TopicDesk, config: serde_json::Value) {
-    people::add(to, topics, config);
+pub fn add_people(
+    to: &mut RegistryBuilder,
+    topics: &TopicDesk,
+    accounts: Option<&Accounts>,
+    config: serde_json::Value,
+) {
+    people::add(to, topics, accounts, config);
 }
 
 /// Adds the namespace `token`.
-pub fn add_token(to: &mut RegistryBuilder, ring: &KeyRing) {
-    token::add(to, ring);
+pub fn add_token(to: &mut RegistryBuilder, ring: &KeyRing, accounts: Option<&Accounts>) {
+    token::add(to, ring, accounts);
 }

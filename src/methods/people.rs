@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::accounts::audit;
 use super::topics::TopicDesk;
+use crate::auth::{Accounts, AuditEntry};
 use crate::base::StarlingId;
 use crate::dispatch::{Anything, Context, MethodError, MethodOptions, Peer, RegistryBuilder};
 use crate::protocol::{CloseCode, ErrorCode};
@@ -37,7 +39,8 @@ struct Disconnect {
     end: bool,
 }
 
-pub(super) fn add(to: &mut RegistryBuilder, desk: &TopicDesk, config: Json) {
+pub(super) fn add(to: &mut RegistryBuilder, desk: &TopicDesk, accounts: Option<&Accounts>, config: Json) {
+    let accounts = accounts.cloned();
     let options = |about: &str, permission: &str| MethodOptions {
         permission: Some(permission.into()),
         ..MethodOptions::described(about)
@@ -55,9 +58,14 @@ pub(super) fn add(to: &mut RegistryBuilder, desk: &TopicDesk, config: Json) {
     let mine = desk.clone();
     let about = options("Closes the connection of a session, or ends the session.", "admin:sessions");
     let about = about.with_schema_of::<Disconnect>();
-    to.built_in("sessions:disconnect", about, move |_: Context, params: Disconnect| {
-        let done = disconnect(&mine, &params);
-        async move { done }
+    to.built_in("sessions:disconnect", about, move |ctx: Context, params: Disconnect| {
+        let (mine, audited) = (mine.clone(), accounts.clone());
+        async move {
+            let entry = AuditEntry::done("session.disconnect", format!("session:{}", params.session));
+            let done = disconnect(&mine, &params)?;
+            audit(audited.as_ref(), &ctx, entry.changing(None, Some(done.clone()))).await?;
+            Ok::<Json, MethodError>(done)
+        }
     });
     let about = options("What the server was told, without secrets.", "admin:config").idempotent();
     to.built_in("config:get", about, move |_: Context, _: Anything| {

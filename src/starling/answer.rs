@@ -73,6 +73,11 @@ impl Session {
         let _ = self.send_written(message, Sort::ANSWER);
     }
 
+    /// The same with a message that is on no disk.
+    pub(super) fn send_secret(&self, message: &[u8]) {
+        let _ = self.send_written(message, Sort::SECRET);
+    }
+
     /// Answers a request that never became a call.
     pub(super) fn refuse_request(&self, id: &RequestId, error: MethodError) {
         self.shared.metrics.observe_failure("refused", error.label());

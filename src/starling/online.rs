@@ -89,7 +89,7 @@ impl Online {
         due
     }
 
-    fn close_at(&self, at: u64, session: StarlingId) {
+    pub(super) fn close_at(&self, at: u64, session: StarlingId) {
         self.0.lock().ends.insert((at, session), End::Close);
     }
 }

@@ -11,6 +11,8 @@ use crate::protocol::{ErrorCode, Raw, Request, RequestId};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Repeats {
     pub(super) id: RequestId,
+    /// Its answer is on no disk.
+    secret: bool,
     /// Its answer waits until it is on the disk.
     durable: bool,
 }
@@ -37,7 +39,10 @@ impl Ears {
     pub(super) fn repeats(&self, request: &Request<'_>) -> Option<Repeats> {
         let (session, id) = (&self.session, request.id);
         match session.begin_call(id) {
-            Known::New => return Some(Repeats { id, durable: session.is_kept() }),
+            Known::New => {
+                let secret = self.method_of(request).is_some_and(|method| method.options().secret_answer);
+                return Some(Repeats { id, secret, durable: session.is_kept() });
+            }
             // Its answer is on its way.
             Known::Running => {}
             Known::Answered(answer) => session.send_answer(&answer),
@@ -54,13 +59,16 @@ impl Ears {
         accepted: Accepted,
         repeats: Repeats,
     ) {
-        let Repeats { id, durable } = repeats;
+        let Repeats { id, secret, durable } = repeats;
         if !durable {
             return call.run(payload, move |answer, context| {
                 let session = &accepted.session;
                 let message = session.answer_message(&id, answer);
                 session.end_call(&id, &message);
-                session.send_answer(&message);
+                match secret {
+                    true => session.send_secret(&message),
+                    false => session.send_answer(&message),
+                }
                 context.mark_sent();
             });
         }
@@ -71,7 +79,7 @@ impl Ears {
                 place,
                 Box::new(move || match noted {
                     Ok(()) => call.run(payload.as_ref().map(|it| it.as_raw()), move |answer, context| {
-                        actix_rt::spawn(answer_once(accepted, id, answer, context.clone()));
+                        actix_rt::spawn(answer_once(accepted, (id, secret), answer, context.clone()));
                     }),
                     Err(_) => {
                         accepted.session.undo_call(&id);
@@ -85,16 +93,20 @@ impl Ears {
 }
 
 /// Answers once the answer is on the disk, and with it everything that the call has told others.
-async fn answer_once(accepted: Accepted, id: RequestId, answer: Answer, context: Context) {
+async fn answer_once(accepted: Accepted, (id, secret): (RequestId, bool), answer: Answer, context: Context) {
     let session = &accepted.session;
     let message = session.answer_message(&id, answer);
-    let noted = session.note_call(id, Some(message.as_slice().into())).await;
+    // Of a secret only that it was given is noted: whoever asks again after a restart is told that it has run.
+    let noted = session.note_call(id, (!secret).then(|| message.as_slice().into())).await;
     session.end_call(&id, &message);
     if noted.is_err() {
         // It has run. That its answer cannot be remembered is a reason to say so here, not to hide it from
         // whoever waits.
         tracing::warn!(starling = %session.id(), request_id = %id, "an answer is not written down");
     }
-    session.send_answer(&message);
+    match secret {
+        true => session.send_secret(&message),
+        false => session.send_answer(&message),
+    }
     context.mark_sent();
 }

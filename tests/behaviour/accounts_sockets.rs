@@ -324,3 +324,64 @@ fn stop(mut server: TestServer, directory: &std::path::Path) {
     drop(server);
     std::fs::rename(directory.join("kept"), directory.join("data")).unwrap();
 }
+
+#[tokio::test]
+async fn answers_with_tokens_are_on_no_disk_and_for_nobody_else() {
+    let server = server();
+    logged_in(&server, "ann").await;
+    let mut peer = server.peer().await;
+    peer.request("starling:state", &Value::Null).await.unwrap();
+    let login = json!({ "username": "ann", "password": PASSWORD });
+    let given = peer.request("auth:login", &login).await.unwrap();
+    let secret = text(&given["refreshToken"]);
+    let secret = secret.rsplit('_').next().unwrap().as_bytes().to_vec();
+    let kept = || {
+        let view = server.store().view();
+        view.prefix(b"")
+            .any(|(_, entry)| entry.value.as_bytes().windows(secret.len()).any(|part| part == secret))
+    };
+    peer.request("starling:set", &json!({ "name": "a", "value": 1 })).await.unwrap();
+    assert!(!kept(), "the refresh token is in the store");
+}
+
+#[tokio::test]
+async fn a_password_that_is_changed_lets_nobody_in_who_was_shut_out_meanwhile() {
+    let server = server_with(|config| config.auth.bcrypt_cost = 9);
+    let root = with(&server, &admin(&server).await);
+    let token = text(&logged_in(&server, "ann").await["accessToken"]);
+    let mut ann = peer_of(&server, &token).await;
+    let change = json!({ "currentPassword": PASSWORD, "newPassword": "better horse" });
+    let asked = ann.send_request("auth:changePassword", Some(&change)).await.unwrap();
+    assert_eq!(root.patch("/admin/users/ann", json!({ "disabled": true })).await.0, 200);
+    assert!(ann.answer(&asked).await.is_err());
+    let login = |password: &str| json!({ "username": "ann", "password": password });
+    for password in [PASSWORD, "better horse"] {
+        assert_eq!(with(&server, "").post("/api/v1/auth/login", login(password)).await.0, 401);
+    }
+    assert_eq!(root.get("/admin/users/ann").await.1["disabled"], true);
+}
+
+#[tokio::test]
+async fn an_expired_token_does_not_keep_anybody_from_the_next_one() {
+    let server = server();
+    let given = logged_in(&server, "ann").await;
+    let shown = with(&server, "a.b.c");
+    let refresh = json!({ "refresh_token": given["refreshToken"] });
+    assert_eq!(shown.post("/api/v1/auth/refresh", refresh).await.0, 200);
+    let login = json!({ "username": "ann", "password": PASSWORD });
+    assert_eq!(shown.post("/api/v1/auth/login", login).await.0, 200);
+    // A refresh token of somebody else is refused on a socket, and stays good.
+    let bob = logged_in(&server, "bob").await;
+    let mut ann = peer_of(&server, &text(&given["accessToken"])).await;
+    let wish = json!({ "refreshToken": bob["refreshToken"] });
+    assert_eq!(refused(&mut ann, "auth:refresh", wish).await.0, "CONFLICT");
+    let refresh = json!({ "refresh_token": bob["refreshToken"] });
+    assert_eq!(with(&server, "").post("/api/v1/auth/refresh", refresh).await.0, 200);
+    // And whoever knows no more than the id of a login cannot end it.
+    let known = text(&bob["refreshToken"]);
+    let made_up = format!("{}_{}", known.rsplit_once('_').unwrap().0, "A".repeat(43));
+    let (status, answer) =
+        with(&server, "").post("/api/v1/auth/refresh", json!({ "refresh_token": made_up })).await;
+    assert_eq!((status, &answer["error"]["details"]["reason"]), (401, &json!("invalid")));
+    assert_eq!(with(&server, &text(&bob["accessToken"])).get("/api/v1/auth/me").await.0, 200);
+}

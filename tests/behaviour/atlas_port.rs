@@ -57,7 +57,7 @@ fn it_is_opened_to_others_only_with_a_password_or_tls() {
     assert_eq!(problems("0.0.0.0:6379", "secret"), [""; 0]);
     assert_eq!(
         problems("0.0.0.0:6379", ""),
-        ["listen: 0.0.0.0:6379 can be reached by others: set a password or TLS"]
+        ["listen: 0.0.0.0:6379 can be reached by others: set a password, accounts or TLS"]
     );
     assert!(problems("6379", "")[0].starts_with("listen: \"6379\" is not an address and a port"));
 }

@@ -46,8 +46,8 @@ async fn every_change_is_recorded_with_who_what_and_from_where() {
         "role.unassign",
         "role.delete",
         "user.disable",
-        "user.password",
         "user.enable",
+        "user.password",
         "auth.logout_everywhere",
         "user.delete",
     ];

@@ -179,3 +179,33 @@ async fn users_are_listed_page_by_page() {
     found.sort();
     assert_eq!((found.len(), found[0].as_str()), (8, "root"));
 }
+
+#[tokio::test]
+async fn nobody_hands_out_what_is_not_his() {
+    let server = server();
+    let root = with(&server, &admin(&server).await);
+    root.put("/admin/roles/helper", json!({ "permissions": ["admin:users", "admin:roles", "kv:get"] })).await;
+    let token = text(&logged_in(&server, "ann").await["accessToken"]);
+    root.post("/admin/users/ann/roles", json!({ "role": "helper" })).await;
+    let ann = with(&server, &token);
+    let new = |name: &str, role: &str| json!({ "username": name, "password": PASSWORD, "roles": [role] });
+    for (status, answer) in [
+        ann.post("/admin/users", new("eve", "admin")).await,
+        ann.post("/admin/users/ann/roles", json!({ "role": "admin" })).await,
+        ann.patch("/admin/users/root", json!({ "password": "a new password" })).await,
+        ann.patch("/admin/users/root", json!({ "disabled": true })).await,
+        ann.delete("/admin/users/root").await,
+        ann.put("/admin/roles/helper", json!({ "permissions": ["*"] })).await,
+        ann.put("/admin/roles/other", json!({ "permissions": ["universe:read"] })).await,
+    ] {
+        assert_eq!((status, &answer["error"]["code"]), (403, &json!("PERMISSION_DENIED")), "{answer}");
+    }
+    assert_eq!(ann.post("/admin/users", new("bob", "helper")).await.0, 201);
+    assert_eq!(ann.put("/admin/roles/other", json!({ "permissions": ["kv:get"] })).await.0, 200);
+    // Nor does an API key that may look after users, of somebody who may all.
+    let key = root.post("/api/v1/auth/keys", json!({ "name": "k", "scopes": ["admin:users"] })).await.1;
+    let by_key = with(&server, &text(&key["key"]));
+    assert_eq!(by_key.post("/admin/users", new("eve", "admin")).await.0, 403);
+    assert_eq!(by_key.post("/admin/users", new("eve", "user")).await.0, 403, "kv:set is not in its scope");
+    assert_eq!(by_key.get("/admin/users").await.0, 200);
+}

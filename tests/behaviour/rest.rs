@@ -225,7 +225,7 @@ async fn publications_come_from_http_too() {
     let mut peer = server.peer().await;
     peer.request("topic:subscribe", &json!({ "topic": "room:one" })).await.unwrap();
     let publication = json!({ "topic": "room:one", "data": { "text": "hi" } });
-    assert_eq!(with(&server, "").post("/api/v1/publish", publication.clone()).await.0, 403);
+    assert_eq!(with(&server, "").post("/api/v1/publish", publication.clone()).await.0, 401);
     let ann = with(&server, &text(&logged_in(&server, "ann").await["accessToken"]));
     let (status, told) = ann.post("/api/v1/publish", publication).await;
     assert_eq!((status, &told["data"]["delivered"]), (200, &json!(1)), "{told}");

@@ -68,6 +68,8 @@ export class Account {
      * @returns {Promise<boolean>} whether somebody is still logged in
      */
     refresh(): Promise<boolean>;
+    /** @param {string} method */
+    leave(method: string): Promise<void>;
     /**
      * A new session: it is told whose it is before anything else is asked.
      * @param {() => void} go what waits for it

@@ -167,6 +167,8 @@ export class Starling {
     };
     opened(): void;
     ready(): void;
+    /** @param {any} socket */
+    readied(socket: any): void;
     /** @param {Events['disconnected']} event */
     closed(event: Events["disconnected"]): void;
     /** Asks for a sign of life after a long silence: a lost network closes nothing by itself. */

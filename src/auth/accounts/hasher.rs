@@ -55,6 +55,9 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+/// Bytes of a password that bcrypt heeds.
+const PASSWORD_MAX: usize = 72;
+
 /// How far the threads stand back behind all others.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 15;
@@ -79,16 +82,20 @@ impl Hasher {
     /// The hash of a password.
     pub(super) async fn hash(&self, password: String) -> Result<String, HashError> {
         let cost = self.0.cost;
-        self.run(move || bcrypt::non_truncating_hash(password, cost).ok()).await?.ok_or(HashError::Failed)
+        if password.len() > PASSWORD_MAX {
+            return Err(HashError::Failed);
+        }
+        self.run(move || bcrypt::hash(password, cost).ok()).await?.ok_or(HashError::Failed)
     }
 
     /// Whether a password is the one of this hash. Without a hash it is not, after the same time.
     pub(super) async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, HashError> {
         let there = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.0.decoy.clone());
-        // What is too long for bcrypt is nobody's password.
+        // What is too long for bcrypt is nobody's password, though its beginning may be somebody's.
+        let whole = password.len() <= PASSWORD_MAX;
         let fits = self.run(move || bcrypt::verify(&password, &hash).unwrap_or(false)).await?;
-        Ok(there && fits)
+        Ok(there && whole && fits)
     }
 
     /// Whether a hash was made with less cost than is asked for now.
@@ -184,6 +191,9 @@ mod tests {
         assert!(!hasher.verify("correct horse".into(), None).await.unwrap());
         assert!(!hasher.verify("x".repeat(100), Some(hash.clone())).await.unwrap());
         assert!(!hasher.is_weak(&hash) && Hasher::start(1, 4, 5).unwrap().is_weak(&hash));
+        let longest = hasher.hash("x".repeat(72)).await.unwrap();
+        assert!(hasher.verify("x".repeat(72), Some(longest.clone())).await.unwrap());
+        assert!(!hasher.verify("x".repeat(73), Some(longest)).await.unwrap());
         assert_eq!(
             hasher.hash("x".repeat(73)).await,
             Err(HashError::Failed),

@@ -5,13 +5,13 @@ use uuid::Uuid;
 
 use super::error::AccountError;
 use super::names::{folded, name_problem, password_problem};
-use super::records::{Login, User, put, read, role_key, roles_of_key, user_key, username_key};
-use super::{Accounts, CHANGED_MEANWHILE, NewUser, secret};
+use super::records::{Login, User, put, read, roles_of_key, user_key, username_key};
+use super::{Accounts, NewUser, Planned, secret};
 use crate::auth::access_token::AccessClaims;
 use crate::auth::audit::{AuditCaller, AuditEntry};
 use crate::auth::principal::{Principal, Proof};
 use crate::base::UserId;
-use crate::store::{Check, Commit, Condition};
+use crate::store::View;
 
 /// Who has just logged in, and the tokens for it.
 #[derive(Clone)]
@@ -74,14 +74,8 @@ impl Accounts {
         if let Some(problem) = password_problem(&password, &name) {
             return Err(AccountError::Invalid("password", problem.to_owned()));
         }
-        let view = self.view();
-        for role in &roles {
-            self.role_in(&view, role)?.ok_or(AccountError::NotFound("role"))?;
-        }
-        let name_key = username_key(&name);
-        if view.get(&name_key).is_some() {
-            return Err(AccountError::NameTaken);
-        }
+        // Before it takes time, and once more when it is written.
+        self.check_new(&self.view(), &name, &roles)?;
         let password_hash = self.0.hasher.hash(password).await?;
         let user = User {
             id: UserId::generate(),
@@ -93,20 +87,29 @@ impl Accounts {
             generation: 0,
             disabled: false,
         };
-        let mut checks = vec![Check { key: name_key.clone().into(), condition: Condition::IfAbsent }];
-        let role_keys = roles.iter().map(|role| role_key(role).into());
-        checks.extend(role_keys.map(|key| Check { key, condition: Condition::IfPresent }));
-        let commands =
-            vec![put(user_key(user.id), &user), put(name_key, &user.id), put(roles_of_key(user.id), &roles)];
-        let after = json!({ "username": user.username, "roles": roles });
-        let entry = AuditEntry::done(action, target(&user)).changing(None, Some(after));
-        let commit = Commit { checks, commands, keep_going: false };
-        let done = self.change(caller, &entry, commit).await?;
-        match done {
-            true => Ok(user),
-            false if self.view().get(&username_key(&user.username)).is_some() => Err(AccountError::NameTaken),
-            false => Err(CHANGED_MEANWHILE),
+        self.change(caller, move |me, view| {
+            me.check_new(view, &user.username, &roles)?;
+            let commands = vec![
+                put(user_key(user.id), &user),
+                put(username_key(&user.username), &user.id),
+                put(roles_of_key(user.id), &roles),
+            ];
+            let after = json!({ "username": user.username, "roles": roles });
+            let entry = AuditEntry::done(action, target(&user)).changing(None, Some(after));
+            Ok(Planned { entry, commands, gives: user })
+        })
+        .await
+    }
+
+    /// Whether there may be a user of this name with these roles.
+    fn check_new(&self, view: &View, name: &str, roles: &[String]) -> Result<(), AccountError> {
+        for role in roles {
+            self.role_in(view, role)?.ok_or(AccountError::NotFound("role"))?;
         }
+        if view.get(&username_key(name)).is_some() {
+            return Err(AccountError::NameTaken);
+        }
+        Ok(())
     }
 
     /// Logs somebody in.
@@ -121,17 +124,25 @@ impl Accounts {
     ) -> Result<LoggedIn, AccountError> {
         let user = self.check_password(caller, "auth.login", name, password).await?;
         let caller = caller.named(&user.username, user.id);
-        let (logged_in, sid, login) = self.new_login(user)?;
-        let entry = AuditEntry::done("auth.login", target(&logged_in.user));
-        let commit = Commit { commands: vec![self.login_record(sid, &login)], ..Commit::default() };
-        match self.change(&caller, &entry, commit).await? {
-            true => Ok(logged_in),
-            false => Err(CHANGED_MEANWHILE),
-        }
+        self.change(&caller, move |me, view| {
+            // As it is now: it may have been disabled while the password was looked at.
+            let user = me.unchanged(view, &user)?;
+            let entry = AuditEntry::done("auth.login", target(&user));
+            let (logged_in, sid, login) = me.new_login(view, user)?;
+            Ok(Planned { entry, commands: vec![me.login_record(sid, &login)], gives: logged_in })
+        })
+        .await
+    }
+
+    /// A user whose password was right, as it is now; unless that may not log in any more.
+    fn unchanged(&self, view: &View, checked: &User) -> Result<User, AccountError> {
+        let user = read::<User>(view, &user_key(checked.id))?.0;
+        let user = user.filter(|user| !user.disabled && user.password_hash == checked.password_hash);
+        user.ok_or(AccountError::WrongCredentials)
     }
 
     /// Changes the password of whoever knows the one before. All logins of the user end but the new one. `adopt` gets
-    /// its principal before the others end, so that the session that asks goes on.
+    /// its principal just before the others end, so that the session that asks goes on; `false` gives up.
     ///
     /// # Errors
     /// If the password is wrong, or the new one is none.
@@ -140,29 +151,27 @@ impl Accounts {
         caller: &AuditCaller,
         user: UserId,
         (current, new): (&str, &str),
-        adopt: impl FnOnce(&Principal),
+        adopt: impl FnOnce(&Principal) -> bool + Send + 'static,
     ) -> Result<LoggedIn, AccountError> {
         let name = self.user(user)?.username;
         if let Some(problem) = password_problem(new, &name) {
             return Err(AccountError::Invalid("newPassword", problem.to_owned()));
         }
-        let mut user = self.check_password(caller, "user.password", &name, current).await?;
-        user.password_hash = self.0.hasher.hash(new.to_owned()).await?;
-        user.generation += 1;
-        let key = user_key(user.id);
-        let (kept, version) = read::<User>(&self.view(), &key)?;
-        if kept.is_none_or(|kept| kept.generation + 1 != user.generation) {
-            return Err(CHANGED_MEANWHILE);
-        }
-        let (logged_in, sid, login) = self.new_login(user)?;
-        adopt(&logged_in.principal);
-        let checks = vec![Check { key: key.clone().into(), condition: Condition::IfVersion(version) }];
-        let commands = vec![put(key, &logged_in.user), self.login_record(sid, &login)];
-        let entry = AuditEntry::done("user.password", target(&logged_in.user));
-        match self.change(caller, &entry, Commit { checks, commands, keep_going: false }).await? {
-            true => Ok(logged_in),
-            false => Err(CHANGED_MEANWHILE),
-        }
+        let checked = self.check_password(caller, "user.password", &name, current).await?;
+        let password_hash = self.0.hasher.hash(new.to_owned()).await?;
+        self.change(caller, move |me, view| {
+            let mut user = me.unchanged(view, &checked)?;
+            user.password_hash = password_hash;
+            user.generation += 1;
+            let record = put(user_key(user.id), &user);
+            let entry = AuditEntry::done("user.password", target(&user));
+            let (logged_in, sid, login) = me.new_login(view, user)?;
+            if !adopt(&logged_in.principal) {
+                return Err(AccountError::Conflict("the session belongs to somebody else by now"));
+            }
+            Ok(Planned { entry, commands: vec![record, me.login_record(sid, &login)], gives: logged_in })
+        })
+        .await
     }
 
     /// The user of a name and a password.
@@ -184,48 +193,49 @@ impl Accounts {
             Some(user) if fits && !user.disabled => user,
             _ => {
                 let tried: String = name.chars().take(TRIED_NAME_MAX).collect();
-                self.0.audit.note(caller, &AuditEntry::failed(action, format!("user:{tried}"))).await?;
+                self.0.audit.note(caller, AuditEntry::failed(action, format!("user:{tried}"))).await?;
                 return Err(AccountError::WrongCredentials);
             }
         };
-        self.0.throttle.forgive(&attempt);
-        if self.0.hasher.is_weak(&user.password_hash) {
-            self.strengthen(&user, password).await?;
+        self.0.throttle.succeeded(&attempt, self.now_ms());
+        match self.0.hasher.is_weak(&user.password_hash) {
+            true => self.strengthen(&user, password).await,
+            false => Ok(user),
         }
-        Ok(user)
     }
 
     /// Hashes a password anew, for more is asked of hashes now than when it was set.
-    async fn strengthen(&self, user: &User, password: &str) -> Result<(), AccountError> {
+    async fn strengthen(&self, user: &User, password: &str) -> Result<User, AccountError> {
         let password_hash = self.0.hasher.hash(password.to_owned()).await?;
-        let entry = AuditEntry::done("user.rehash", target(user));
-        let server = AuditCaller::server();
-        let strengthened = self.edit_user(&server, user.id, entry, |kept| {
+        let (server, user) = (AuditCaller::server(), user.clone());
+        let strengthened = self.change(&server, move |me, view| {
             // Unless it was changed meanwhile.
-            if kept.password_hash == user.password_hash {
-                kept.password_hash.clone_from(&password_hash);
-            }
+            let mut kept = me.unchanged(view, &user)?;
+            kept.password_hash = password_hash;
+            let entry = AuditEntry::done("user.rehash", target(&kept));
+            Ok(Planned { entry, commands: vec![put(user_key(kept.id), &kept)], gives: kept })
         });
-        strengthened.await.map(drop)
+        strengthened.await
     }
 
     /// A login that is to be written: its tokens, its id, its record.
-    fn new_login(&self, user: User) -> Result<(LoggedIn, Uuid, Login), AccountError> {
+    fn new_login(&self, view: &View, user: User) -> Result<(LoggedIn, Uuid, Login), AccountError> {
         let sid = Uuid::new_v4();
-        let (refresh_token, hash) = secret::generate(secret::REFRESH, sid).ok_or(AccountError::Internal)?;
+        let mac_key = secret::mac_key().ok_or(AccountError::Internal)?;
+        let (refresh_token, hash) = secret::refresh(sid, &mac_key).ok_or(AccountError::Internal)?;
         let (generation, created_at) = (user.generation, self.now_ms());
-        let login = Login { user: user.id, hash, generation, created_at };
-        Ok((self.logged_in(user, sid, refresh_token)?, sid, login))
+        let login = Login { user: user.id, hash, mac_key, generation, created_at };
+        Ok((self.logged_in(view, user, sid, refresh_token)?, sid, login))
     }
 
     pub(super) fn logged_in(
         &self,
+        view: &View,
         user: User,
         sid: Uuid,
         refresh_token: String,
     ) -> Result<LoggedIn, AccountError> {
-        let view = self.view();
-        let roles = self.roles_in(&view, user.id)?;
+        let roles = self.roles_in(view, user.id)?;
         let (now_s, options) = (self.now_ms() / 1_000, &self.0.options);
         let expires_in_s = options.access_lifetime.as_ms() / 1_000;
         let claims = AccessClaims {
@@ -245,7 +255,7 @@ impl Accounts {
             generation: claims.generation,
             expires_at: claims.exp * 1_000,
         };
-        let principal = self.principal_in(&view, &user, roles, proof, None)?;
+        let principal = self.principal_in(view, &user, roles, proof, None)?;
         let refresh_expires_in_s = options.refresh_lifetime.as_ms() / 1_000;
         Ok(LoggedIn { user, principal, access_token, expires_in_s, refresh_token, refresh_expires_in_s })
     }

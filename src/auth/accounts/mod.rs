@@ -26,6 +26,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 pub use changes::AccountChange;
 pub use error::{AccountError, OpenAccountsError, Unauthenticated};
@@ -40,7 +41,7 @@ use self::throttle::Throttle;
 use super::KeyRing;
 use super::audit::{Audit, AuditCaller, AuditEntry};
 use super::principal::Principal;
-use crate::store::{Commit, CommitOutcome, Store, View};
+use crate::store::{Command, Commit, CommitOutcome, Store, View};
 
 /// The accounts of a server. Clones mean the same.
 #[derive(Clone, Debug)]
@@ -132,26 +133,36 @@ impl Accounts {
         list
     }
 
-    /// Carries out a change and records it. `Ok(false)` if one of its checks did not hold.
-    async fn change(
+    /// Carries out a change and records it. `plan` sees the store as it is, and nothing of accounts changes until it is
+    /// done.
+    async fn change<T: Send + 'static>(
         &self,
         caller: &AuditCaller,
-        entry: &AuditEntry,
-        commit: Commit,
-    ) -> Result<bool, AccountError> {
-        let mut commit = Some(commit);
-        let audit = &self.0.audit;
-        // Somebody else has written to the log from outside: the change itself is built once.
-        let outcome = audit.commit(caller, entry, |_| commit.take()).await?;
-        match outcome {
-            Some(CommitOutcome::Done { .. }) => Ok(true),
-            Some(CommitOutcome::Conflict { .. }) | None => Ok(false),
-            Some(CommitOutcome::Refused { refusal, .. }) => Err(AccountError::Limit(refusal.to_string())),
+        plan: impl FnOnce(&Self, &View) -> Result<Planned<T>, AccountError> + Send + 'static,
+    ) -> Result<T, AccountError> {
+        let (me, (sender, given)) = (self.clone(), oneshot::channel());
+        let plan = move |view: &View| {
+            let Planned { entry, commands, gives } = plan(&me, view)?;
+            // Whoever has hung up gets nothing; it is done all the same.
+            let _ = sender.send(gives);
+            let commit = Commit { commands, ..Commit::default() };
+            Ok::<_, AccountError>((entry, commit))
+        };
+        match self.0.audit.commit(caller, plan).await? {
+            CommitOutcome::Done { .. } => given.await.map_err(|_| AccountError::Internal),
+            // Only the end of the log is checked, and only who writes from outside moves it.
+            CommitOutcome::Conflict { .. } => {
+                Err(AccountError::Conflict("somebody writes to the audit log from outside"))
+            }
+            CommitOutcome::Refused { refusal, .. } => Err(AccountError::Limit(refusal.to_string())),
         }
     }
 }
 
-/// How often a change is tried again when what it builds on has changed meanwhile.
-const TRIES: usize = 8;
-
-const CHANGED_MEANWHILE: AccountError = AccountError::Conflict("others change the same at this moment");
+/// What is to be done.
+struct Planned<T> {
+    entry: AuditEntry,
+    commands: Vec<Command>,
+    /// What whoever asks is given then.
+    gives: T,
+}

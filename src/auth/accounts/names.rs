@@ -1,5 +1,7 @@
 //! What users may be called, and what passwords may be.
 
+use crate::base::UserId;
+
 /// How long a name may be, in characters.
 const NAME: std::ops::RangeInclusive<usize> = 3..=64;
 
@@ -11,6 +13,9 @@ pub(super) fn name_problem(name: &str) -> Option<&'static str> {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     if !NAME.contains(&name.len()) {
         return Some("must have 3 to 64 characters");
+    }
+    if name.parse::<UserId>().is_ok() {
+        return Some("must not look like the id of a user");
     }
     (!name.bytes().all(fine)).then_some("may have letters, digits, \".\", \"_\" and \"-\" only")
 }

@@ -62,6 +62,8 @@ pub(super) struct Login {
     pub(super) user: UserId,
     /// SHA-256 of the secret, in hexadecimal digits.
     pub(super) hash: String,
+    /// What every refresh token of this login is marked with, so that one from before is told from one made up.
+    pub(super) mac_key: String,
     pub(super) generation: u64,
     pub(super) created_at: u64,
 }

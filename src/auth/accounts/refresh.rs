@@ -6,42 +6,65 @@ use uuid::Uuid;
 use super::error::{AccountError, Unauthenticated};
 use super::login::{LoggedIn, target};
 use super::records::{Login, User, login_key, put_until, read, revoked_key, user_key};
-use super::{Accounts, secret};
+use super::{Accounts, Planned, secret};
 use crate::auth::TokenRefusal;
 use crate::auth::audit::{AuditCaller, AuditEntry};
 use crate::base::UserId;
 use crate::store::{Check, Command, Commit, CommitOutcome, Condition, Expiry};
 
+/// How often a refresh is tried again when what it builds on has changed meanwhile.
+const TRIES: usize = 8;
+
 impl Accounts {
     /// Gives new tokens for a refresh token, which is used up by that. One that was used before ends its login: two
-    /// have it, and one of them has stolen it.
+    /// have it, and one of them has stolen it. `owner` is whoever asks, if it has an account: tokens of others are
+    /// refused, and stay as they are.
     ///
     /// # Errors
     /// If it is not good.
-    pub async fn refresh(&self, caller: &AuditCaller, token: &str) -> Result<LoggedIn, AccountError> {
+    pub async fn refresh(
+        &self,
+        caller: &AuditCaller,
+        token: &str,
+        owner: Option<UserId>,
+    ) -> Result<LoggedIn, AccountError> {
         let invalid = Unauthenticated::Token(TokenRefusal::Invalid);
         let (sid, shown) = secret::parse(secret::REFRESH, token).ok_or(invalid)?;
-        let view = self.view();
-        let (login, version) = read::<Login>(&view, &login_key(sid))?;
-        let login = login.ok_or(invalid)?;
-        let user = read::<User>(&view, &user_key(login.user))?.0;
-        let user = user.filter(|user| !user.disabled && user.generation == login.generation);
-        let user = user.ok_or(Unauthenticated::Revoked)?;
-        if !secret::fits(shown, &login.hash) {
-            return Err(self.reused(caller, sid, &user).await?.into());
+        for _ in 0..TRIES {
+            let view = self.view();
+            let (login, version) = read::<Login>(&view, &login_key(sid))?;
+            let login = login.ok_or(invalid)?;
+            if owner.is_some_and(|owner| owner != login.user) {
+                return Err(AccountError::Conflict("the refresh token belongs to somebody else"));
+            }
+            let (user, seen) = read::<User>(&view, &user_key(login.user))?;
+            let user = user.filter(|user| !user.disabled && user.generation == login.generation);
+            let user = user.ok_or(Unauthenticated::Revoked)?;
+            if !secret::fits(shown, &login.hash) {
+                return match secret::is_marked(shown, &login.mac_key) {
+                    true => Err(self.reused(caller, sid, &user).await?.into()),
+                    // Somebody knows the id of the login, which every access token tells, and nothing else.
+                    false => Err(invalid.into()),
+                };
+            }
+            let (token, hash) = secret::refresh(sid, &login.mac_key).ok_or(AccountError::Internal)?;
+            let check =
+                |key: Vec<u8>, version| Check { key: key.into(), condition: Condition::IfVersion(version) };
+            let commit = Commit {
+                checks: vec![check(login_key(sid), version), check(user_key(user.id), seen)],
+                commands: vec![self.login_record(sid, &Login { hash, ..login })],
+                keep_going: false,
+            };
+            match self.0.store.commit(commit).await? {
+                CommitOutcome::Done { .. } => return self.logged_in(&self.view(), user, sid, token),
+                // Somebody was faster, or the user has changed: the next look tells.
+                CommitOutcome::Conflict { .. } => {}
+                CommitOutcome::Refused { refusal, .. } => {
+                    return Err(AccountError::Limit(refusal.to_string()));
+                }
+            }
         }
-        let (refresh_token, hash) = secret::generate(secret::REFRESH, sid).ok_or(AccountError::Internal)?;
-        let key = login_key(sid).into();
-        let commit = Commit {
-            checks: vec![Check { key, condition: Condition::IfVersion(version) }],
-            commands: vec![self.login_record(sid, &Login { hash, ..login })],
-            keep_going: false,
-        };
-        match self.0.store.commit(commit).await? {
-            CommitOutcome::Done { .. } => self.logged_in(user, sid, refresh_token),
-            CommitOutcome::Conflict { .. } => Err(self.reused(caller, sid, &user).await?.into()),
-            CommitOutcome::Refused { refusal, .. } => Err(AccountError::Limit(refusal.to_string())),
-        }
+        Err(AccountError::Busy)
     }
 
     /// Ends a login whose refresh token was shown twice.
@@ -51,9 +74,13 @@ impl Accounts {
         sid: Uuid,
         user: &User,
     ) -> Result<Unauthenticated, AccountError> {
-        let commands = vec![Command::delete(login_key(sid)), self.revocation(sid, user.id)];
-        let entry = AuditEntry::failed("auth.refresh.reused", target(user));
-        self.change(caller, &entry, Commit { commands, ..Commit::default() }).await?;
+        let (id, target) = (user.id, target(user));
+        self.change(caller, move |me, _| {
+            let commands = vec![Command::delete(login_key(sid)), me.revocation(sid, id)];
+            let entry = AuditEntry::failed("auth.refresh.reused", target);
+            Ok(Planned { entry, commands, gives: () })
+        })
+        .await?;
         tracing::warn!(user = %user.id, "a refresh token was used twice; its login has ended");
         Ok(Unauthenticated::Reused)
     }

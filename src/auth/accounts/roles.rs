@@ -4,12 +4,12 @@ use serde_json::{Value as Json, json};
 
 use super::error::AccountError;
 use super::login::target;
-use super::records::{ROLES, ROLES_OF, Role, User, put, read, role_key, roles_of_key, user_key};
-use super::{Accounts, CHANGED_MEANWHILE, TRIES};
+use super::records::{ROLES, ROLES_OF, Role, put, read, role_key, roles_of_key};
+use super::{Accounts, Planned};
 use crate::auth::audit::{AuditCaller, AuditEntry};
 use crate::auth::permission::{EVERYTHING, is_grant};
 use crate::base::UserId;
-use crate::store::{Check, Command, Commit, Condition, View};
+use crate::store::{Command, View};
 
 /// The role of administrators. It cannot be changed: nobody could change it back.
 pub(super) const ADMIN: &str = "admin";
@@ -39,12 +39,7 @@ impl Accounts {
             let permissions = permissions.iter().map(|grant| (*grant).to_owned()).collect();
             let (name, description) = (name.to_owned(), description.to_owned());
             let role = Role { name, permissions, description };
-            let key = role_key(&role.name);
-            let checks = vec![Check { key: key.clone().into(), condition: Condition::IfAbsent }];
-            let entry = AuditEntry::done("role.set", format!("role:{}", role.name));
-            let entry = entry.changing(None, Some(json!(role)));
-            let commit = Commit { checks, commands: vec![put(key, &role)], keep_going: false };
-            self.change(&AuditCaller::server(), &entry, commit).await?;
+            self.change(&AuditCaller::server(), move |_, _| Ok(setting(None, role))).await?;
         }
         Ok(())
     }
@@ -91,18 +86,13 @@ impl Accounts {
     /// If the name is none, or a permission is none, or it is the role of administrators.
     pub async fn set_role(&self, caller: &AuditCaller, role: Role) -> Result<Role, AccountError> {
         check_role(&role)?;
-        let key = role_key(&role.name);
-        for _ in 0..TRIES {
-            let (before, version) = read::<Role>(&self.view(), &key)?;
-            let entry = AuditEntry::done("role.set", format!("role:{}", role.name));
-            let entry = entry.changing(before.map(|role| json!(role)), Some(json!(role)));
-            let checks = vec![Check { key: key.clone().into(), condition: Condition::IfVersion(version) }];
-            let commit = Commit { checks, commands: vec![put(key.clone(), &role)], keep_going: false };
-            if self.change(caller, &entry, commit).await? {
-                return Ok(role);
-            }
-        }
-        Err(CHANGED_MEANWHILE)
+        self.change(caller, move |me, view| {
+            let before = me.role_in(view, &role.name)?;
+            let changed = |known: &Role| if known.name == role.name { role.clone() } else { known.clone() };
+            me.check_admin_left(view, &|_, roles| Some(roles.to_vec()), &changed)?;
+            Ok(setting(before, role))
+        })
+        .await
     }
 
     /// Deletes a role, and takes it from everybody who has it: one of that name that is made later grants nothing to
@@ -114,31 +104,37 @@ impl Accounts {
         if name == ADMIN {
             return Err(AccountError::Conflict("the role admin cannot be changed"));
         }
-        let before = self.role(name)?;
-        loop {
-            let view = self.view();
-            let (mut checks, mut commands) = (Vec::new(), Vec::new());
+        // Whoever has it loses it first, some at a time; once nobody has, it goes.
+        while !self.take_from_some(caller, name.to_owned()).await? {}
+        Ok(())
+    }
+
+    /// Takes a role from some who have it, and deletes it if that is all of them. Says whether it is gone.
+    async fn take_from_some(&self, caller: &AuditCaller, name: String) -> Result<bool, AccountError> {
+        self.change(caller, move |me, view| {
+            let before = me.role_in(view, &name)?.ok_or(AccountError::NotFound("role"))?;
+            let nothing = |known: &Role| match known.name == name {
+                true => Role { permissions: Vec::new(), ..known.clone() },
+                false => known.clone(),
+            };
+            me.check_admin_left(view, &|_, roles| Some(roles.to_vec()), &nothing)?;
+            let mut commands = Vec::new();
             for (key, entry) in view.prefix(ROLES_OF.as_bytes()) {
                 let roles: Vec<String> = serde_json::from_slice(entry.value.as_bytes()).unwrap_or_default();
-                if !roles.iter().any(|role| role == name) || commands.len() >= TAKEN_AT_ONCE {
-                    continue;
+                if roles.contains(&name) && commands.len() < TAKEN_AT_ONCE {
+                    let left: Vec<_> = roles.into_iter().filter(|role| *role != name).collect();
+                    commands.push(put(key.to_vec(), &left));
                 }
-                let left: Vec<_> = roles.into_iter().filter(|role| role != name).collect();
-                checks.push(Check { key: key.into(), condition: Condition::IfVersion(entry.version) });
-                commands.push(put(key.to_vec(), &left));
             }
-            let last = commands.len() < TAKEN_AT_ONCE;
-            let count = commands.len();
+            let (taken, last) = (commands.len(), commands.len() < TAKEN_AT_ONCE);
             if last {
-                commands.push(Command::delete(role_key(name)));
+                commands.push(Command::delete(role_key(&name)));
             }
-            let before = json!({ "role": before, "takenFrom": count });
+            let before = json!({ "role": before, "takenFrom": taken });
             let entry = AuditEntry::done("role.delete", format!("role:{name}")).changing(Some(before), None);
-            let done = self.change(caller, &entry, Commit { checks, commands, keep_going: false }).await?;
-            if done && last {
-                return Ok(());
-            }
-        }
+            Ok(Planned { entry, commands, gives: last })
+        })
+        .await
     }
 
     /// Gives a user a role. Having it already is no error.
@@ -151,11 +147,18 @@ impl Accounts {
         user: UserId,
         role: &str,
     ) -> Result<Vec<String>, AccountError> {
-        self.edit_roles(caller, "role.assign", user, |roles| {
-            if !roles.iter().any(|known| known == role) {
-                roles.push(role.to_owned());
+        let role = role.to_owned();
+        self.edit_roles(caller, "role.assign", user, move |me, view, roles| {
+            me.role_in(view, &role)?.ok_or(AccountError::NotFound("role"))?;
+            if !roles.contains(&role) {
+                roles.push(role);
             }
-            Some(role.to_owned())
+            match roles.len() {
+                count if count > ROLES_MAX => {
+                    Err(AccountError::TooMany { what: "roles of a user", limit: ROLES_MAX })
+                }
+                _ => Ok(()),
+            }
         })
         .await
     }
@@ -170,51 +173,43 @@ impl Accounts {
         user: UserId,
         role: &str,
     ) -> Result<Vec<String>, AccountError> {
-        self.edit_roles(caller, "role.unassign", user, |roles| {
-            roles.retain(|known| known != role);
-            None
+        let role = role.to_owned();
+        self.edit_roles(caller, "role.unassign", user, move |me, view, roles| {
+            roles.retain(|known| *known != role);
+            let left = roles.clone();
+            let kept =
+                move |other, all: &[String]| Some(if other == user { left.clone() } else { all.to_vec() });
+            me.check_admin_left(view, &kept, &Role::clone)
         })
         .await
     }
 
-    /// Changes the roles of a user; `edit` names the role that has to exist.
+    /// Changes the roles of a user.
     async fn edit_roles(
         &self,
         caller: &AuditCaller,
         action: &'static str,
         id: UserId,
-        edit: impl Fn(&mut Vec<String>) -> Option<String>,
+        edit: impl FnOnce(&Self, &View, &mut Vec<String>) -> Result<(), AccountError> + Send + 'static,
     ) -> Result<Vec<String>, AccountError> {
-        for _ in 0..TRIES {
-            let view = self.view();
-            let user = read::<User>(&view, &user_key(id))?.0.ok_or(AccountError::NotFound("user"))?;
-            let (before, version) = read::<Vec<String>>(&view, &roles_of_key(id))?;
-            let (before, mut roles) = (before.clone().unwrap_or_default(), before.unwrap_or_default());
-            let mut checks =
-                vec![Check { key: roles_of_key(id).into(), condition: Condition::IfVersion(version) }];
-            // The user and the role must still be there when it is written.
-            checks.push(Check { key: user_key(id).into(), condition: Condition::IfPresent });
-            if let Some(role) = edit(&mut roles) {
-                self.role_in(&view, &role)?.ok_or(AccountError::NotFound("role"))?;
-                checks.push(Check { key: role_key(&role).into(), condition: Condition::IfPresent });
-            } else if before.iter().any(|role| role == ADMIN) && !roles.iter().any(|role| role == ADMIN) {
-                self.check_not_last_admin(&view, id)?;
-            }
-            if roles == before {
-                return Ok(roles);
-            }
-            if roles.len() > ROLES_MAX {
-                return Err(AccountError::TooMany { what: "roles of a user", limit: ROLES_MAX });
-            }
+        self.change(caller, move |me, view| {
+            let user = me.user_in(view, id)?;
+            let before = me.roles_in(view, id)?;
+            let mut roles = before.clone();
+            edit(me, view, &mut roles)?;
             let told = |roles: &[String]| Some(json!({ "roles": roles }) as Json);
             let entry = AuditEntry::done(action, target(&user)).changing(told(&before), told(&roles));
-            let commands = vec![put(roles_of_key(id), &roles)];
-            if self.change(caller, &entry, Commit { checks, commands, keep_going: false }).await? {
-                return Ok(roles);
-            }
-        }
-        Err(CHANGED_MEANWHILE)
+            Ok(Planned { entry, commands: vec![put(roles_of_key(id), &roles)], gives: roles })
+        })
+        .await
     }
+}
+
+/// Writes a role.
+fn setting(before: Option<Role>, role: Role) -> Planned<Role> {
+    let entry = AuditEntry::done("role.set", format!("role:{}", role.name));
+    let entry = entry.changing(before.map(|role| json!(role)), Some(json!(role)));
+    Planned { entry, commands: vec![put(role_key(&role.name), &role)], gives: role }
 }
 
 fn check_role(role: &Role) -> Result<(), AccountError> {

@@ -14,6 +14,9 @@ use crate::base::{TokenBucket, network};
 /// Buckets that are remembered. Beyond them, those that are full are forgotten; if that is nobody, the whole table is.
 const BUCKETS_MAX: usize = 100_000;
 
+/// How long a network is known that a name has logged in from.
+const KNOWN_MS: u64 = 30 * 86_400_000;
+
 /// How much more all addresses together may fail with a name, and an address with all names.
 const WIDER: u64 = 10;
 
@@ -23,6 +26,8 @@ pub(super) struct Throttle {
     attempts: u64,
     interval_ms: u64,
     buckets: Mutex<HashMap<u64, TokenBucket, FixedState>>,
+    /// Names and the networks that they have logged in from: whoever locks a name from elsewhere does not lock them out.
+    known: Mutex<HashMap<u64, u64, FixedState>>,
 }
 
 /// An attempt that is allowed. Unless it has succeeded, it counts.
@@ -31,7 +36,7 @@ pub(super) struct Attempt([(u64, u64); 3]);
 
 impl Throttle {
     pub(super) fn new(attempts: u64, interval_ms: u64) -> Self {
-        Self { attempts, interval_ms, buckets: Mutex::default() }
+        Self { attempts, interval_ms, buckets: Mutex::default(), known: Mutex::default() }
     }
 
     /// Asks before a password is looked at.
@@ -56,7 +61,11 @@ impl Throttle {
             }
         }
         let mut taken = Vec::with_capacity(keys.len());
+        let known = self.known.lock().get(&keys[0].0).is_some_and(|at| now_ms < at + KNOWN_MS);
         for (key, capacity) in keys {
+            if known && key == keys[1].0 {
+                continue;
+            }
             let refill = capacity / self.attempts;
             let bucket = buckets
                 .entry(key)
@@ -74,7 +83,17 @@ impl Throttle {
         Ok(Attempt(keys))
     }
 
-    /// The attempt has succeeded, or was never decided.
+    /// The attempt has succeeded.
+    pub(super) fn succeeded(&self, attempt: &Attempt, now_ms: u64) {
+        self.forgive(attempt);
+        let mut known = self.known.lock();
+        if known.len() >= BUCKETS_MAX {
+            known.clear();
+        }
+        known.insert(attempt.0[0].0, now_ms);
+    }
+
+    /// The attempt was never decided.
     pub(super) fn forgive(&self, attempt: &Attempt) {
         let mut buckets = self.buckets.lock();
         for (key, _) in attempt.0 {
@@ -119,7 +138,7 @@ mod tests {
         let throttle = Throttle::new(2, 1_000);
         for _ in 0..50 {
             let attempt = throttle.attempt("ann", HERE, 0).unwrap();
-            throttle.forgive(&attempt);
+            throttle.succeeded(&attempt, 0);
         }
         assert!(throttle.attempt("ann", HERE, 0).is_ok());
     }
@@ -131,6 +150,18 @@ mod tests {
         assert_eq!(stopped.count(), 70);
         let addresses = (0..100u8).map(|last| Some(IpAddr::from([10, 1, 1, last])));
         assert_eq!(addresses.filter(|address| throttle.attempt("eve", *address, 0).is_err()).count(), 70);
+    }
+
+    #[test]
+    fn nobody_locks_a_name_for_those_who_have_logged_in_before() {
+        let throttle = Throttle::new(3, 1_000);
+        let attempt = throttle.attempt("ann", THERE, 0).unwrap();
+        throttle.succeeded(&attempt, 0);
+        for last in 0..100u8 {
+            let _ = throttle.attempt("ann", Some(IpAddr::from([10, 1, 1, last])), 0);
+        }
+        assert!(throttle.attempt("ann", HERE, 0).is_err(), "the name is locked");
+        assert!(throttle.attempt("ann", THERE, 0).is_ok(), "and not from where its owner is");
     }
 
     #[test]

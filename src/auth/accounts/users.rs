@@ -6,14 +6,14 @@ use super::error::AccountError;
 use super::login::target;
 use super::names::password_problem;
 use super::records::{
-    ROLES_OF, USERS, User, api_key_key, api_keys_of, read, roles_of_key, user_key, username_key,
+    ROLES_OF, USERS, User, api_key_key, api_keys_of, put, read, roles_of_key, user_key, username_key,
 };
 use super::roles::ADMIN;
-use super::{Accounts, CHANGED_MEANWHILE, Role, TRIES};
+use super::{Accounts, Planned, Role};
 use crate::auth::audit::{AuditCaller, AuditEntry};
 use crate::auth::permission::EVERYTHING;
 use crate::base::UserId;
-use crate::store::{Check, Command, Commit, Condition, View};
+use crate::store::{Command, View};
 
 /// An account that is to be made.
 #[derive(Clone)]
@@ -32,13 +32,20 @@ impl std::fmt::Debug for NewUser {
     }
 }
 
+/// Which roles a user would still have; `None` if there would be no such user.
+type Kept<'a> = dyn Fn(UserId, &[String]) -> Option<Vec<String>> + 'a;
+
 impl Accounts {
     /// The user with this id.
     ///
     /// # Errors
     /// If there is none.
     pub fn user(&self, id: UserId) -> Result<User, AccountError> {
-        read(&self.view(), &user_key(id))?.0.ok_or(AccountError::NotFound("user"))
+        self.user_in(&self.view(), id)
+    }
+
+    pub(super) fn user_in(&self, view: &View, id: UserId) -> Result<User, AccountError> {
+        read(view, &user_key(id))?.0.ok_or(AccountError::NotFound("user"))
     }
 
     /// The user with this name, in whatever letters.
@@ -131,23 +138,13 @@ impl Accounts {
         if let Some(problem) = password_problem(password, &user.username) {
             return Err(AccountError::Invalid("password", problem.to_owned()));
         }
-        self.replace_password(caller, id, password).await
-    }
-
-    pub(super) async fn replace_password(
-        &self,
-        caller: &AuditCaller,
-        id: UserId,
-        password: &str,
-    ) -> Result<User, AccountError> {
-        let name = target(&self.user(id)?);
         let hash = self.0.hasher.hash(password.to_owned()).await?;
-        let entry = AuditEntry::done("user.password", name);
-        let replaced = self.edit_user(caller, id, entry, |user| {
-            user.password_hash.clone_from(&hash);
+        self.edit_user(caller, id, |user| {
+            user.password_hash = hash;
             user.generation += 1;
-        });
-        replaced.await
+            Ok(AuditEntry::done("user.password", target(user)))
+        })
+        .await
     }
 
     /// Lets a user log in or not. Whoever may not any more is out at once.
@@ -160,14 +157,22 @@ impl Accounts {
         id: UserId,
         disabled: bool,
     ) -> Result<User, AccountError> {
-        let user = self.user(id)?;
-        if disabled {
-            self.check_not_last_admin(&self.view(), id)?;
-        }
-        let action = if disabled { "user.disable" } else { "user.enable" };
-        let (before, after) = (json!({ "disabled": user.disabled }), json!({ "disabled": disabled }));
-        let entry = AuditEntry::done(action, target(&user)).changing(Some(before), Some(after));
-        self.edit_user(caller, id, entry, |user| user.disabled = disabled).await
+        self.change(caller, move |me, view| {
+            let mut user = me.user_in(view, id)?;
+            let before = json!({ "disabled": std::mem::replace(&mut user.disabled, disabled) });
+            if disabled {
+                me.check_admin_left(
+                    view,
+                    &|other, roles| (other != id).then(|| roles.to_vec()),
+                    &Role::clone,
+                )?;
+            }
+            let action = if disabled { "user.disable" } else { "user.enable" };
+            let entry = AuditEntry::done(action, target(&user));
+            let entry = entry.changing(Some(before), Some(json!({ "disabled": disabled })));
+            Ok(Planned { entry, commands: vec![put(user_key(id), &user)], gives: user })
+        })
+        .await
     }
 
     /// Deletes a user with its roles and keys. Its name is free again.
@@ -175,12 +180,10 @@ impl Accounts {
     /// # Errors
     /// If there is no such user, or nobody would be left to administrate.
     pub async fn delete_user(&self, caller: &AuditCaller, id: UserId) -> Result<(), AccountError> {
-        for _ in 0..TRIES {
-            let view = self.view();
-            let (user, version) = read::<User>(&view, &user_key(id))?;
-            let user = user.ok_or(AccountError::NotFound("user"))?;
-            self.check_not_last_admin(&view, id)?;
-            let before = self.about_user(&user)?;
+        self.change(caller, move |me, view| {
+            let user = me.user_in(view, id)?;
+            me.check_admin_left(view, &|other, roles| (other != id).then(|| roles.to_vec()), &Role::clone)?;
+            let before = me.about_user(&user)?;
             let list = api_keys_of(id);
             let mut commands = vec![
                 Command::delete(user_key(id)),
@@ -192,34 +195,51 @@ impl Accounts {
                 commands.extend(of.map(|id| Command::delete(api_key_key(id))));
                 commands.push(Command::delete(key));
             }
-            let checks = vec![Check { key: user_key(id).into(), condition: Condition::IfVersion(version) }];
             let entry = AuditEntry::done("user.delete", target(&user)).changing(Some(before), None);
-            if self.change(caller, &entry, Commit { checks, commands, keep_going: false }).await? {
-                return Ok(());
-            }
-        }
-        Err(CHANGED_MEANWHILE)
+            Ok(Planned { entry, commands, gives: () })
+        })
+        .await
     }
 
-    /// Somebody else has to be left who may do everything.
-    pub(super) fn check_not_last_admin(&self, view: &View, id: UserId) -> Result<(), AccountError> {
-        if !self.is_admin(view, &self.roles_in(view, id)?)? {
-            return Ok(());
-        }
+    /// Somebody who may do everything has to be left, if there is one. `kept` says which roles a user would still have,
+    /// `changed` what a role would grant.
+    pub(super) fn check_admin_left(
+        &self,
+        view: &View,
+        kept: &Kept<'_>,
+        changed: &dyn Fn(&Role) -> Role,
+    ) -> Result<(), AccountError> {
+        let mut was_there = false;
         for (key, entry) in view.prefix(ROLES_OF.as_bytes()) {
-            let other: Option<UserId> = String::from_utf8_lossy(&key[ROLES_OF.len()..]).parse().ok();
-            let Some(other) = other.filter(|other| *other != id) else { continue };
+            let user: Option<UserId> = String::from_utf8_lossy(&key[ROLES_OF.len()..]).parse().ok();
             let roles: Vec<String> = serde_json::from_slice(entry.value.as_bytes()).unwrap_or_default();
-            let user = read::<User>(view, &user_key(other))?.0;
-            if user.is_some_and(|user| !user.disabled) && self.is_admin(view, &roles)? {
+            let Some(user) = user.filter(|_| !roles.is_empty()) else { continue };
+            if !self.is_admin(view, &roles, &Role::clone)? {
+                continue;
+            }
+            if read::<User>(view, &user_key(user))?.0.is_none_or(|user| user.disabled) {
+                continue;
+            }
+            was_there = true;
+            let left = kept(user, &roles).unwrap_or_default();
+            if self.is_admin(view, &left, changed)? {
                 return Ok(());
             }
         }
-        Err(AccountError::Conflict("this is the last account that may do everything"))
+        match was_there {
+            true => Err(AccountError::Conflict("nobody would be left who may do everything")),
+            false => Ok(()),
+        }
     }
 
-    fn is_admin(&self, view: &View, roles: &[String]) -> Result<bool, AccountError> {
-        let grants = |role: Role| role.permissions.iter().any(|grant| grant == EVERYTHING || grant == "*");
+    fn is_admin(
+        &self,
+        view: &View,
+        roles: &[String],
+        changed: &dyn Fn(&Role) -> Role,
+    ) -> Result<bool, AccountError> {
+        let grants =
+            |role: Role| changed(&role).permissions.iter().any(|grant| grant == EVERYTHING || grant == "*");
         for role in roles {
             if self.role_in(view, role)?.is_some_and(grants) {
                 return Ok(true);

@@ -10,9 +10,6 @@ use super::record::{AuditCaller, AuditEntry, AuditRecord, hash, no_hash};
 use super::{HEAD, key_of};
 use crate::store::{Check, Command, Commit, CommitOutcome, Condition, Store, StoreError, Value, View};
 
-/// How often a record is tried again when somebody else writes at the same time, which only happens from outside.
-const TRIES: usize = 8;
-
 /// Writes what is to be audited. Clones mean the same log.
 #[derive(Clone, Debug)]
 pub struct Audit {
@@ -60,46 +57,48 @@ impl Audit {
     ///
     /// # Errors
     /// If it cannot be written.
-    pub async fn note(&self, caller: &AuditCaller, entry: &AuditEntry) -> Result<(), StoreError> {
-        self.commit(caller, entry, |_| Some(Commit::default())).await.map(drop)
+    pub async fn note(&self, caller: &AuditCaller, entry: AuditEntry) -> Result<(), StoreError> {
+        let plan = |_: &View| Ok((entry, Commit::default()));
+        match self.commit(caller, plan).await {
+            Ok(CommitOutcome::Done { .. }) => Ok(()),
+            Ok(_) => Err(StoreError::Broken("the audit log is written from outside".to_owned())),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Carries out a commit and records it, or does neither. `build` makes the commit from the store as it is, and is
-    /// called again if others write at the same time; `None` gives up.
+    /// Carries out a commit and records it, or does neither. `plan` says what is to be done, by the store as it is when
+    /// everything that was audited before is done; one comes after the other, so what it has seen holds. Once begun it
+    /// is carried through, whether anybody waits or not.
     ///
     /// # Errors
-    /// If it cannot be written.
-    pub async fn commit(
+    /// With what `plan` says, or if it cannot be written.
+    pub async fn commit<E: From<StoreError> + Send + 'static>(
         &self,
         caller: &AuditCaller,
-        entry: &AuditEntry,
-        mut build: impl FnMut(&View) -> Option<Commit>,
-    ) -> Result<Option<CommitOutcome>, StoreError> {
-        let _turn = self.turn.lock().await;
-        let mut last = None;
-        for _ in 0..TRIES {
-            let view = self.store.view();
-            let Some(commit) = build(&view) else { return Ok(None) };
-            let asked = commit.checks.len();
-            let outcome = self.store.commit(self.with_record(&view, caller, entry, commit)).await?;
-            match outcome {
-                CommitOutcome::Conflict { check, .. } if check >= asked => last = Some(outcome),
-                outcome => return Ok(Some(outcome)),
-            }
-        }
-        Ok(last)
+        plan: impl FnOnce(&View) -> Result<(AuditEntry, Commit), E> + Send + 'static,
+    ) -> Result<CommitOutcome, E> {
+        let (audit, caller) = (self.clone(), caller.clone());
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let carried = tokio::spawn(async move {
+            let _turn = turn;
+            let view = audit.store.view();
+            let (entry, commit) = plan(&view)?;
+            let commit = audit.with_record(&view, &caller, entry, commit);
+            audit.store.commit(commit).await.map_err(E::from)
+        });
+        carried.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 
     fn with_record(
         &self,
         view: &View,
         caller: &AuditCaller,
-        entry: &AuditEntry,
+        entry: AuditEntry,
         mut commit: Commit,
     ) -> Commit {
         let (head, version) = Head::of(view);
         let number = head.number + 1;
-        let AuditEntry { action, target, before, after, done } = entry.clone();
+        let AuditEntry { action, target, before, after, done } = entry;
         let record = AuditRecord {
             number,
             at: self.store.now_ms(),

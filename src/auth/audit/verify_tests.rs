@@ -2,7 +2,9 @@ use serde_json::json;
 
 use super::super::{Audit, AuditCaller, AuditEntry};
 use super::*;
-use crate::store::{Check, Command, Commit, CommitOutcome, Condition, Seams, Store, StoreOptions, Value};
+use crate::store::{
+    Check, Command, Commit, CommitOutcome, Condition, Seams, Store, StoreError, StoreOptions, Value,
+};
 
 fn store() -> (tempfile::TempDir, Store) {
     let directory = tempfile::tempdir().unwrap();
@@ -16,7 +18,7 @@ async fn filled(store: &Store, keep: u64, count: usize) -> Audit {
     for number in 0..count {
         let entry = AuditEntry::done("user.create", format!("user:{number}"));
         let entry = entry.changing(None, Some(json!({ "name": "ann", "roles": ["user"] })));
-        audit.note(&AuditCaller::cli(), &entry).await.unwrap();
+        audit.note(&AuditCaller::cli(), entry).await.unwrap();
     }
     audit
 }
@@ -36,7 +38,7 @@ async fn many_at_a_time_make_one_chain() {
     let audit = Audit::new(&store, 1_000);
     let entry = AuditEntry::failed("login", "user:ann");
     let caller = AuditCaller::server();
-    let notes = (0..50).map(|_| audit.note(&caller, &entry));
+    let notes = (0..50).map(|_| audit.note(&caller, entry.clone()));
     futures_util::future::join_all(notes).await.into_iter().for_each(|done| done.unwrap());
     assert_eq!(verify(&store.view()).unwrap().last, 50);
     let (page, next) = audit.page(None, 20, |record| !record.done);
@@ -94,14 +96,32 @@ async fn a_change_that_is_refused_is_not_recorded() {
     let (_directory, store) = store();
     let audit = Audit::new(&store, 1_000);
     let check = Check { key: (*b"kv:a").into(), condition: Condition::IfPresent };
-    let refused = audit
-        .commit(&AuditCaller::cli(), &AuditEntry::done("user.create", "user:ann"), |_| {
-            let commands = vec![Command::set(*b"kv:b", Value::bytes(*b"1"))];
-            Some(Commit { checks: vec![check.clone()], commands, keep_going: false })
-        })
-        .await
-        .unwrap();
-    assert!(matches!(refused, Some(CommitOutcome::Conflict { check: 0, .. })));
+    let caller = AuditCaller::cli();
+    let refused = audit.commit::<StoreError>(&caller, move |_| {
+        let commands = vec![Command::set(*b"kv:b", Value::bytes(*b"1"))];
+        let commit = Commit { checks: vec![check], commands, keep_going: false };
+        Ok((AuditEntry::done("user.create", "user:ann"), commit))
+    });
+    let refused = refused.await.unwrap();
+    assert!(matches!(refused, CommitOutcome::Conflict { check: 0, .. }));
     assert_eq!(verify(&store.view()).unwrap().records, 0);
     assert!(store.view().get(b"kv:b").is_none());
+}
+
+#[tokio::test]
+async fn who_gives_up_waiting_breaks_nothing() {
+    let (_directory, store) = store();
+    let audit = Audit::new(&store, 1_000);
+    for number in 0..40 {
+        let caller = AuditCaller::cli();
+        let mut note = Box::pin(audit.note(&caller, AuditEntry::done("x", format!("{number}"))));
+        // Some are dropped when they have begun.
+        if number % 2 == 0 {
+            drop(futures_util::FutureExt::now_or_never(&mut note));
+            drop(note);
+        } else {
+            note.await.unwrap();
+        }
+    }
+    assert!(verify(&store.view()).unwrap().last >= 20);
 }

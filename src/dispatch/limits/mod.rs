@@ -123,7 +123,12 @@ impl Limits {
         };
         let policies = rules.iter().filter_map(|at| self.0.policies.get(usize::from(*at)));
         let wanted: Vec<(&Policy, Client)> = policies.map(|policy| (policy, client(policy))).collect();
-        self.take_all(&wanted).map(|left| left.into_iter().for_each(|left| caller.limited(left)))
+        let left = self.take_all(&wanted).inspect_err(|exceeded| {
+            let (limit, reset_s) = (exceeded.limit, exceeded.reset_s());
+            caller.limited(Left { limit, remaining: 0, reset_s, window_s: reset_s });
+        })?;
+        left.into_iter().for_each(|left| caller.limited(left));
+        Ok(())
     }
 
     /// Takes a token for an address, before anybody looks at who is there.
@@ -191,10 +196,15 @@ impl Limits {
         self.0.policies.iter().flat_map(|policy| of(policy).into_iter().map(named(policy))).collect()
     }
 
+    /// What was told as changed could not be written: it is told once more.
+    pub fn changed_again(&self) {
+        self.0.policies.iter().for_each(Policy::changed_again);
+    }
+
     /// A bucket as it was written down.
     pub fn restore(&self, policy: &str, client: Client, state: &BucketState) {
         if let Some(policy) = self.policy(policy) {
-            policy.restore(client, state);
+            policy.restore(client, state, self.0.clock.now_ms());
         }
     }
 }

@@ -77,10 +77,21 @@ impl Default for LimitOptions {
             refill,
             ..PolicyOptions::default()
         };
+        let any = |method: &str, by, capacity, refill, per| PolicyOptions {
+            methods: vec![method.to_owned()],
+            by,
+            capacity,
+            refill,
+            per,
+            ..PolicyOptions::default()
+        };
         let policies = BTreeMap::from([
             ("api".to_owned(), rest(LimitBy::Principal, 100, 1)),
             // Before anybody looks at a token, so that trying tokens is limited too.
             ("address".to_owned(), rest(LimitBy::Address, 1_000, 100)),
+            // Each of these takes time or is recorded for good, over whatever face it comes.
+            ("accounts".to_owned(), any("auth:*", LimitBy::Principal, 120, 2, Span::secs(1))),
+            ("register".to_owned(), any("auth:register", LimitBy::Address, 20, 1, Span::secs(30))),
         ]);
         Self { enabled: true, checkpoint_interval: Span::secs(5), policies }
     }

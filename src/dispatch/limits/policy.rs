@@ -181,10 +181,18 @@ impl Policy {
         }
     }
 
-    pub(super) fn restore(&self, client: Client, state: &BucketState) {
-        let mut bucket = self.full(state.last_refill);
-        bucket.restore(BucketLevel { tokens: state.tokens, at_ms: state.last_refill });
+    pub(super) fn restore(&self, client: Client, state: &BucketState, now_ms: u64) {
+        // A clock that was ahead must not stop the bucket from filling.
+        let at_ms = state.last_refill.min(now_ms);
+        let mut bucket = self.full(at_ms);
+        bucket.restore(BucketLevel { tokens: state.tokens, at_ms });
         self.shard(&client).lock().insert(client, Bucket { bucket, changed: false });
+    }
+
+    pub(super) fn changed_again(&self) {
+        for shard in &self.shards {
+            shard.lock().values_mut().for_each(|entry| entry.changed = true);
+        }
     }
 
     /// Buckets that have changed since the last time. Those that are full are forgotten.

@@ -105,12 +105,13 @@ pub(super) async fn edit_user(rest: Rest, user: Path<String>, payload: Payload) 
     let EditUser { disabled, password } = body::read(&rest.request, payload).await?;
     let mut about = rest.call("users:get", &one(user)).await?;
     let id = about["id"].clone();
-    if let Some(password) = password {
-        about = rest.call("users:setPassword", &json!({ "user": id, "password": password })).await?;
-    }
+    // What can be refused comes first.
     if let Some(disabled) = disabled {
         let method = if disabled { "users:disable" } else { "users:enable" };
         about = rest.call(method, &json!({ "user": id })).await?;
+    }
+    if let Some(password) = password {
+        about = rest.call("users:setPassword", &json!({ "user": id, "password": password })).await?;
     }
     Ok(bare(StatusCode::OK, &about))
 }
@@ -190,7 +191,7 @@ pub(super) async fn unassign(rest: Rest, both: Path<(String, String)>) -> Answer
 
 /// The API keys of a user.
 #[utoipa::path(
-    get, path = "/admin/users/{user}/keys", tag = "admin", security(("bearer" = []), ("key" = [])),
+    get, path = "/admin/users/{user}/keys", operation_id = "user_keys", tag = "admin", security(("bearer" = []), ("key" = [])),
     params(("user" = String, Path, description = "Id or name")),
     responses((status = 200, body = Json), (status = "default", body = ErrorAnswer))
 )]
@@ -200,7 +201,7 @@ pub(super) async fn keys(rest: Rest, user: Path<String>) -> Answer {
 
 /// Takes an API key from a user.
 #[utoipa::path(
-    delete, path = "/admin/users/{user}/keys/{id}", tag = "admin", security(("bearer" = []), ("key" = [])),
+    delete, path = "/admin/users/{user}/keys/{id}", operation_id = "revoke_user_key", tag = "admin", security(("bearer" = []), ("key" = [])),
     params(
         ("user" = String, Path, description = "Id or name"),
         ("id" = String, Path, description = "The id of the key"),

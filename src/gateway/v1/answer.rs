@@ -34,13 +34,14 @@ impl Failure {
         let details: Option<Json> = error.as_failure().details.and_then(|details| details.read().ok());
         let (code, message, details) = (error.code().to_owned(), error.message().to_owned(), details);
         let denied = anonymous && known == Some(&ErrorCode::PermissionDenied);
-        if denied && details.as_ref().is_some_and(|details| details["permission"].is_string()) {
+        let needed = |details: &Json| details["permission"].is_string() || details["topic"].is_string();
+        if denied && details.as_ref().is_some_and(needed) {
             let of = ErrorCode::Unauthenticated;
             let (code, status) = (of.as_str().to_owned(), of.http_status());
             return Self { status, code, message: of.text().to_owned(), details };
         }
         let status = known.map_or(400, |code| code.http_status());
-        Self { status, code, message, details: details.map(fields) }
+        Self { status, code, message, details: details.map(|details| fields(known, details)) }
     }
 
     /// The failure as an answer to a request.
@@ -71,8 +72,9 @@ impl Failure {
 }
 
 /// What does not fit, member by member.
-fn fields(details: Json) -> Json {
-    let Some(errors) = details["errors"].as_array() else { return details };
+fn fields(code: Option<&ErrorCode>, details: Json) -> Json {
+    let ours = code == Some(&ErrorCode::ValidationError);
+    let Some(errors) = details["errors"].as_array().filter(|_| ours) else { return details };
     let field = |text: &Json| {
         let text = text.as_str().unwrap_or_default();
         let (place, message) = text.split_once(": ").unwrap_or(("payload", text));

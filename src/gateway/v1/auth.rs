@@ -31,8 +31,9 @@ pub(super) fn routes(config: &mut ServiceConfig) {
     responses((status = 201, body = Registered), (status = "default", body = ErrorAnswer))
 )]
 pub(super) async fn register(rest: Rest, payload: Payload) -> Answer {
-    let Credentials { username, password } = body::read(&rest.request, payload).await?;
-    let made = rest.call("auth:register", &json!({ "username": username, "password": password })).await?;
+    let Credentials { username, password } = body::read_short(&rest.request, payload).await?;
+    let made =
+        rest.call_as_nobody("auth:register", &json!({ "username": username, "password": password })).await?;
     Ok(bare(StatusCode::CREATED, &json!({ "user_id": made["userId"], "username": made["username"] })))
 }
 
@@ -42,8 +43,9 @@ pub(super) async fn register(rest: Rest, payload: Payload) -> Answer {
     responses((status = 200, body = LoggedIn), (status = "default", body = ErrorAnswer))
 )]
 pub(super) async fn login(rest: Rest, payload: Payload) -> Answer {
-    let Credentials { username, password } = body::read(&rest.request, payload).await?;
-    let tokens = rest.call("auth:login", &json!({ "username": username, "password": password })).await?;
+    let Credentials { username, password } = body::read_short(&rest.request, payload).await?;
+    let tokens =
+        rest.call_as_nobody("auth:login", &json!({ "username": username, "password": password })).await?;
     Ok(logged_in(tokens))
 }
 
@@ -53,8 +55,8 @@ pub(super) async fn login(rest: Rest, payload: Payload) -> Answer {
     responses((status = 200, body = LoggedIn), (status = "default", body = ErrorAnswer))
 )]
 pub(super) async fn refresh(rest: Rest, payload: Payload) -> Answer {
-    let Refresh { refresh_token } = body::read(&rest.request, payload).await?;
-    Ok(logged_in(rest.call("auth:refresh", &json!({ "refreshToken": refresh_token })).await?))
+    let Refresh { refresh_token } = body::read_short(&rest.request, payload).await?;
+    Ok(logged_in(rest.call_as_nobody("auth:refresh", &json!({ "refreshToken": refresh_token })).await?))
 }
 
 /// Ends this login.
@@ -99,7 +101,7 @@ pub(super) async fn me(rest: Rest) -> Answer {
     responses((status = 200, body = LoggedIn), (status = "default", body = ErrorAnswer))
 )]
 pub(super) async fn password(rest: Rest, payload: Payload) -> Answer {
-    let Passwords { current_password, new_password } = body::read(&rest.request, payload).await?;
+    let Passwords { current_password, new_password } = body::read_short(&rest.request, payload).await?;
     let wish = json!({ "currentPassword": current_password, "newPassword": new_password });
     Ok(logged_in(rest.call("auth:changePassword", &wish).await?))
 }
@@ -119,7 +121,7 @@ pub(super) async fn keys(rest: Rest) -> Answer {
     responses((status = 201, body = Json), (status = "default", body = ErrorAnswer))
 )]
 pub(super) async fn create_key(rest: Rest, payload: Payload) -> Answer {
-    let NewKey { name, scopes, ttl } = body::read(&rest.request, payload).await?;
+    let NewKey { name, scopes, ttl } = body::read_short(&rest.request, payload).await?;
     let mut wish = json!({ "name": name, "scopes": scopes });
     if let Some(seconds) = ttl {
         wish["ttlMs"] = seconds.saturating_mul(1_000).into();

@@ -16,6 +16,9 @@ use crate::protocol::ErrorCode;
 /// The longest body.
 const BYTES_MAX: usize = 10 * 1024 * 1024;
 
+/// The longest body where anybody may send one.
+const SHORT_BYTES_MAX: usize = 64 * 1024;
+
 /// The longest time that a body may take to come.
 const TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -25,7 +28,7 @@ fn invalid(text: String) -> Failure {
 
 /// The JSON of a body; null if there is none.
 pub(super) async fn json(request: &HttpRequest, body: Payload) -> Result<Json, Failure> {
-    let bytes = bytes(request, body).await?;
+    let bytes = bytes(request, body, BYTES_MAX).await?;
     if bytes.is_empty() {
         return Ok(Json::Null);
     }
@@ -34,12 +37,26 @@ pub(super) async fn json(request: &HttpRequest, body: Payload) -> Result<Json, F
 
 /// A body of a known shape.
 pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, body: Payload) -> Result<T, Failure> {
-    let bytes = bytes(request, body).await?;
+    typed(&bytes(request, body, BYTES_MAX).await?)
+}
+
+/// A body of a known shape from anybody: nothing long is kept for those.
+pub(super) async fn read_short<T: DeserializeOwned>(
+    request: &HttpRequest,
+    body: Payload,
+) -> Result<T, Failure> {
+    typed(&bytes(request, body, SHORT_BYTES_MAX).await?)
+}
+
+fn typed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     if bytes.is_empty() {
         return Err(invalid("the body is missing: a JSON object is expected".to_owned()));
     }
-    let read = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(&bytes));
-    read.map_err(|error| invalid(format!("the body does not fit: {}", placed(&error))))
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut reader);
+    let read = read.map_err(|error| invalid(format!("the body does not fit: {}", placed(&error))))?;
+    reader.end().map_err(|error| invalid(format!("the body is not JSON: {error}")))?;
+    Ok(read)
 }
 
 /// A query of a known shape.
@@ -57,20 +74,24 @@ fn placed<E: fmt::Display>(error: &serde_path_to_error::Error<E>) -> String {
     }
 }
 
-async fn bytes(request: &HttpRequest, body: Payload) -> Result<actix_web::web::Bytes, Failure> {
+async fn bytes(
+    request: &HttpRequest,
+    body: Payload,
+    bytes_max: usize,
+) -> Result<actix_web::web::Bytes, Failure> {
     let too_large = || {
-        let text = format!("a body has at most {BYTES_MAX} bytes");
+        let text = format!("a body has at most {bytes_max} bytes");
         Failure::of(&MethodError::of(ErrorCode::ValueTooLarge, text), false)
     };
     let said = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if said.is_some_and(|bytes: usize| bytes > BYTES_MAX) {
+    if said.is_some_and(|bytes: usize| bytes > bytes_max) {
         return Err(too_large());
     }
     // Pages of other sites may send anything but this without asking first.
     if !matches!(request.content_type(), "application/json" | "") {
         return Err(invalid("the content type must be application/json".to_owned()));
     }
-    let read = tokio::time::timeout(TIME_MAX, body.to_bytes_limited(BYTES_MAX)).await;
+    let read = tokio::time::timeout(TIME_MAX, body.to_bytes_limited(bytes_max)).await;
     let late = || Failure::plain(408, "REQUEST_TIMEOUT", "the body does not come");
     let read = read.map_err(|_| late())?.map_err(|_| too_large())?;
     read.map_err(|error| invalid(format!("the body cannot be read: {error}")))

@@ -16,7 +16,7 @@ use crate::dispatch::MethodError;
 type Answer = Result<HttpResponse, Failure>;
 
 pub(super) fn routes(config: &mut ServiceConfig) {
-    let one = [reading().to(get), web::put().to(set), web::post().to(set), web::delete().to(delete)];
+    let one = [reading().to(get), web::put().to(set), web::post().to(post), web::delete().to(delete)];
     config.service(at("/kv", "GET", [reading().to(list)])).service(at(
         "/kv/{key:.*}",
         "GET, PUT, POST, DELETE",
@@ -83,7 +83,9 @@ pub(super) async fn get(rest: Rest, key: Path<String>) -> Answer {
     }
     let found = entry(found);
     let tag = format!("\"{}\"", found.version);
-    let known = header(&rest, &IF_NONE_MATCH).is_some_and(|known| known == tag || known == "*");
+    let known = header(&rest, &IF_NONE_MATCH).is_some_and(|known| {
+        known.split(',').any(|known| known.trim().trim_start_matches("W/") == tag || known.trim() == "*")
+    });
     if known {
         return Ok(no_store(StatusCode::NOT_MODIFIED).insert_header((ETAG, tag)).finish());
     }
@@ -108,7 +110,7 @@ pub(super) async fn set(rest: Rest, key: Path<String>, payload: Payload) -> Answ
     let encoding = if value.is_string() { "utf8" } else { "json" };
     let mut wish = json!({ "key": key, "value": value, "encoding": encoding });
     if let Some(seconds) = ttl {
-        wish["ttlMs"] = seconds.saturating_mul(1_000).into();
+        wish["ttlMs"] = ttl_ms(&rest, seconds)?.into();
     }
     if let Some(version) = wanted {
         wish["ifVersion"] = version.into();
@@ -118,8 +120,26 @@ pub(super) async fn set(rest: Rest, key: Path<String>, payload: Payload) -> Answ
         return Err(changed(&written["version"]));
     }
     let tag = format!("\"{}\"", written["version"]);
-    let told = KeyAndValue { key, value, ttl, version: written["version"].take(), encoding: None };
+    let told = KeyAndValue {
+        key,
+        ttl,
+        key_base64: None,
+        value: Some(value),
+        value_omitted: None,
+        encoding: None,
+        version: written["version"].take(),
+    };
     Ok(no_store(StatusCode::OK).insert_header((ETAG, tag)).json(told))
+}
+
+/// Sets the value of a key, as PUT does.
+#[utoipa::path(
+    post, path = "/api/v1/kv/{key}", tag = "kv", request_body = SetValue, security(("bearer" = []), ("key" = [])),
+    params(("key" = String, Path, description = "The key; it may have slashes")),
+    responses((status = 200, body = KeyAndValue), (status = "default", body = ErrorAnswer))
+)]
+pub(super) async fn post(rest: Rest, key: Path<String>, payload: Payload) -> Answer {
+    set(rest, key, payload).await
 }
 
 /// Takes a key away.
@@ -149,7 +169,19 @@ fn named(rest: &Rest, key: Path<String>) -> Result<String, Failure> {
         key if key.is_empty() => {
             Err(rest.failure(&MethodError::invalid(["/key: is empty; /api/v1/kv lists keys"]), false))
         }
+        // What is no UTF-8 in the path has become this; two such keys would be one.
+        key if key.contains(char::REPLACEMENT_CHARACTER) => {
+            Err(rest.failure(&MethodError::invalid(["/key: is not UTF-8"]), false))
+        }
         key => Ok(key),
+    }
+}
+
+/// Milliseconds of a time to live in seconds.
+fn ttl_ms(rest: &Rest, seconds: u64) -> Result<u64, Failure> {
+    match seconds {
+        0 => Err(rest.failure(&MethodError::invalid(["/ttl: must be at least 1"]), false)),
+        seconds => Ok(seconds.saturating_mul(1_000)),
     }
 }
 
@@ -166,6 +198,8 @@ fn condition(rest: &Rest) -> Result<Option<u64>, Failure> {
         (None, Some(any)) if any == "*" => Ok(Some(0)),
         (None, Some(_)) => wrong("If-None-Match", "only \"*\" has a meaning here"),
         (Some(_), Some(_)) => wrong("If-Match", "contradicts If-None-Match"),
+        // A weak tag is never the same as any, says RFC 9110; the version of no key.
+        (Some(tag), None) if tag.starts_with("W/") => Ok(Some(u64::MAX)),
         (Some(tag), None) => match tag.trim_matches('"').parse() {
             Ok(version) if version > 0 => Ok(Some(version)),
             _ => wrong("If-Match", "is no version, such as \"17\""),
@@ -185,6 +219,14 @@ fn changed(version: &Json) -> Failure {
 fn entry(mut entry: Json) -> KeyAndValue {
     let ttl = entry["ttlMs"].as_u64().map(|ms| ms.div_ceil(1_000));
     let key = entry["key"].as_str().unwrap_or_default().to_owned();
-    let encoding = Some(entry["encoding"].take()).filter(|encoding| !encoding.is_null());
-    KeyAndValue { key, value: entry["value"].take(), ttl, version: entry["version"].take(), encoding }
+    let mut there = |name: &str| entry.get_mut(name).map(Json::take);
+    KeyAndValue {
+        key,
+        ttl,
+        key_base64: there("keyBase64"),
+        value: there("value"),
+        value_omitted: there("valueOmitted"),
+        encoding: there("encoding"),
+        version: there("version").unwrap_or_default(),
+    }
 }

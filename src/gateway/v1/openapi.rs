@@ -38,6 +38,7 @@ use crate::dispatch::{Method, Registry};
         kv::list,
         kv::get,
         kv::set,
+        kv::post,
         kv::delete,
         publish::publish,
         admin_users::users,
@@ -70,7 +71,7 @@ use crate::dispatch::{Method, Registry};
 struct Described;
 
 /// What any request may be answered with instead.
-const FAILURES: [(&str, &str); 12] = [
+const FAILURES: [(&str, &str); 14] = [
     ("400", "Something in the request does not fit"),
     ("401", "Nobody has said who asks, or it is not so"),
     ("403", "The caller may not do this; a missing permission is named"),
@@ -81,7 +82,9 @@ const FAILURES: [(&str, &str); 12] = [
     ("412", "The version is another one"),
     ("413", "Something is too long"),
     ("429", "Too fast: Retry-After says when to come back"),
+    ("500", "The method failed"),
     ("503", "Not now"),
+    ("504", "The method took too long"),
     ("507", "The store may not hold more"),
 ];
 
@@ -119,6 +122,17 @@ fn described(registry: &Registry) -> Json {
     });
     let mut paths = std::mem::take(&mut document["paths"]);
     if let Some(paths) = paths.as_object_mut() {
+        // What this server does not have is not there.
+        let has = |method: &str| registry.get(method).is_some();
+        let gone = [
+            ("/api/v1/auth/", "auth:login"),
+            ("/admin/users", "users:list"),
+            ("/admin/roles", "roles:list"),
+            ("/admin/audit", "audit:list"),
+            ("/api/v1/kv", "kv:get"),
+            ("/api/v1/publish", "topic:publish"),
+        ];
+        paths.retain(|path, _| gone.iter().all(|(prefix, method)| !path.starts_with(prefix) || has(method)));
         for operation in paths.values_mut().filter_map(Json::as_object_mut).flat_map(Map::values_mut) {
             fail_too(&mut operation["responses"]);
         }
@@ -158,8 +172,6 @@ fn of_method(method: &Method) -> (Json, Map<String, Json>) {
                 "text/event-stream": { "schema": { "type": "string" } },
             },
         },
-        "500": { "description": "The method failed" },
-        "504": { "description": "The method took too long" },
     });
     fail_too(&mut responses);
     let mut operation = json!({
@@ -180,13 +192,28 @@ fn of_method(method: &Method) -> (Json, Map<String, Json>) {
             }
         }
         point(&mut schema, name);
-        operation["requestBody"] = json!({ "content": { "application/json": { "schema": schema } } });
+        // Nothing is what a method takes whose parameters may be null.
+        let required = !takes_null(&schema);
+        let content = json!({ "application/json": { "schema": schema } });
+        operation["requestBody"] = json!({ "required": required, "content": content });
     }
+    // Whoever may without saying so may with it, and may more.
+    operation["security"] = json!([{}, { "bearer": [] }, { "key": [] }]);
     if let Some(permission) = &options.permission {
         operation["description"] = format!("Needs the permission {permission}.").into();
         operation["security"] = json!([{ "bearer": [] }, { "key": [] }]);
     }
     (operation, schemas)
+}
+
+/// Whether a schema has a place for null.
+fn takes_null(schema: &Json) -> bool {
+    let null = |one: &Json| {
+        one["type"] == "null" || one["type"].as_array().is_some_and(|all| all.contains(&"null".into()))
+    };
+    schema == &json!(true)
+        || null(schema)
+        || schema["anyOf"].as_array().is_some_and(|any| any.iter().any(null))
 }
 
 /// What a part of a method's schema is called among all.

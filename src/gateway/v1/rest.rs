@@ -37,6 +37,14 @@ impl Rest {
         self.call_telling(method, payload, None).await
     }
 
+    /// Calls a method that anybody may call, whatever the request shows: a token that has ended must not keep anybody
+    /// from getting another one.
+    pub(super) async fn call_as_nobody(&self, method: &str, payload: &Json) -> Result<Json, Failure> {
+        let caller = Caller::nobody(&self.around, &self.request, Face::Rest);
+        let caller = caller.map_err(|error| self.failure(&error, false))?;
+        self.answered(caller.call(method, payload, None).await, false)
+    }
+
     /// Calls a method that tells something while it works.
     pub(super) async fn call_telling(
         &self,
@@ -46,7 +54,11 @@ impl Rest {
     ) -> Result<Json, Failure> {
         let caller = self.caller()?;
         let anonymous = caller.principal().name().is_none();
-        let Answered { result, left } = caller.call(method, payload, told).await;
+        self.answered(caller.call(method, payload, told).await, anonymous)
+    }
+
+    fn answered(&self, answered: Answered, anonymous: bool) -> Result<Json, Failure> {
+        let Answered { result, left } = answered;
         if let Some(left) = left {
             self.request.extensions_mut().insert(left);
         }

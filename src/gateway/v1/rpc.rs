@@ -24,7 +24,7 @@ pub(super) async fn call(
     let payload = body::json(&rest.request, payload).await?;
     let accept = rest.request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
     if accept.is_some_and(|accept| accept.contains(stream::EVENTS)) {
-        return Ok(stream::answer(rest, method, payload));
+        return stream::answer(rest, method, payload).await;
     }
     let answer = rest.call(&method, &payload).await?;
     Ok(envelope(&rest.request, answer))

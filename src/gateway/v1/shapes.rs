@@ -133,6 +133,7 @@ pub(super) struct NewKey {
     /// What it may do at most: "kv:get", "kv:*"; "*" is all that you may.
     pub(super) scopes: Vec<String>,
     /// Seconds that it is good for; without it, until it is revoked.
+    #[schema(minimum = 1)]
     pub(super) ttl: Option<u64>,
 }
 
@@ -149,6 +150,7 @@ pub(super) struct SetValue {
     /// Any JSON. A string is kept as its text, so that other clients of the store read it as that.
     pub(super) value: Json,
     /// Seconds until the key ends; without it, the key has no end.
+    #[schema(minimum = 1)]
     pub(super) ttl: Option<u64>,
 }
 
@@ -156,8 +158,18 @@ pub(super) struct SetValue {
 #[derive(Serialize, ToSchema)]
 pub(super) struct KeyAndValue {
     pub(super) key: String,
-    /// What was set: JSON, or text; base64 if `encoding` says so.
-    pub(super) value: Json,
+    /// The key in base64, if it is no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub(super) key_base64: Option<Json>,
+    /// What was set: JSON, or text; base64 if `encoding` says so. Not there if only keys were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Json, required = false)]
+    pub(super) value: Option<Json>,
+    /// The value is too long for a page; ask for it by its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<bool>)]
+    pub(super) value_omitted: Option<Json>,
     /// Seconds until the key ends; null is never.
     pub(super) ttl: Option<u64>,
     /// Its version, as in ETag.

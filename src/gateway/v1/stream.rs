@@ -9,31 +9,65 @@ use futures_util::stream;
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
+use super::answer::Failure;
 use super::rest::Rest;
 
 /// The type of the answer.
 pub(super) const EVENTS: &str = "text/event-stream";
 
-/// Events that may wait for a slow reader; the method waits with them.
-const WAITING_MAX: usize = 64;
+/// What a method may tell that nobody has read; beyond it, it is told that its caller is too slow.
+const WAITING_MAX: usize = 256;
 
 /// A line that means nothing is sent this often, so that nobody on the way takes the connection for dead.
 const QUIET: Duration = Duration::from_secs(15);
 
-/// Calls a method and streams what it says. Whoever hangs up cancels it.
-pub(super) fn answer(rest: Rest, method: String, payload: Json) -> HttpResponse {
-    let (events, coming) = mpsc::channel::<Bytes>(WAITING_MAX);
+type Result = std::result::Result<Json, Failure>;
+
+/// Calls a method and streams what it says. One that fails before it has said anything is answered as everywhere.
+/// Whoever hangs up cancels it.
+pub(super) async fn answer(
+    rest: Rest,
+    method: String,
+    payload: Json,
+) -> std::result::Result<HttpResponse, Failure> {
+    let (told, mut telling) = mpsc::channel(WAITING_MAX);
+    let (done, mut result) = mpsc::channel::<Result>(1);
+    let (alive, gone) = mpsc::channel::<()>(1);
     actix_rt::spawn(async move {
-        let gone = events.clone();
         tokio::select! {
-            () = run(&rest, &method, &payload, &events) => {}
-            () = gone.closed() => {}
+            // In a task of its own, so that it ends when it ends, whoever reads slowly.
+            result = rest.call_telling(&method, &payload, Some(told)) => drop(done.send(result).await),
+            () = alive.closed() => {}
         }
     });
-    let body = stream::unfold(coming, |mut coming| async {
-        let event = coming.recv().await?;
-        Some((Ok::<Bytes, actix_web::Error>(event), coming))
-    });
+    let first = tokio::select! {
+        biased;
+        Some((topic, data)) = telling.recv() => event(&topic, &data),
+        result = result.recv() => match result {
+            Some(Err(failure)) => return Err(failure),
+            Some(Ok(data)) => return Ok(events(stream::iter([Ok(finished(Ok(data)))]))),
+            None => Bytes::new(),
+        },
+    };
+    let state = (Some(first), telling, Some(result), gone);
+    Ok(events(stream::unfold(state, |(first, mut telling, result, gone)| async {
+        if let Some(first) = first {
+            return Some((Ok(first), (None, telling, result, gone)));
+        }
+        let mut waited = result?;
+        let next = tokio::select! {
+            biased;
+            Some((topic, data)) = telling.recv() => event(&topic, &data),
+            result = waited.recv() => return Some((Ok(finished(result?)), (None, telling, None, gone))),
+            () = tokio::time::sleep(QUIET) => Bytes::from_static(b":\n\n"),
+        };
+        Some((Ok(next), (None, telling, Some(waited), gone)))
+    })))
+}
+
+fn events(
+    body: impl stream::Stream<Item = std::result::Result<Bytes, actix_web::Error>> + 'static,
+) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, EVENTS))
         .insert_header((CACHE_CONTROL, "no-store"))
@@ -42,29 +76,11 @@ pub(super) fn answer(rest: Rest, method: String, payload: Json) -> HttpResponse 
         .streaming(body)
 }
 
-async fn run(rest: &Rest, method: &str, payload: &Json, events: &mpsc::Sender<Bytes>) {
-    let (told, mut telling) = mpsc::unbounded_channel();
-    let call = rest.call_telling(method, payload, Some(told));
-    tokio::pin!(call);
-    let result = loop {
-        let next = tokio::select! {
-            biased;
-            Some((topic, data, _)) = telling.recv() => event(&topic, &data),
-            result = &mut call => break result,
-            () = tokio::time::sleep(QUIET) => Bytes::from_static(b":\n\n"),
-        };
-        if events.send(next).await.is_err() {
-            return;
-        }
-    };
-    while let Ok((topic, data, _)) = telling.try_recv() {
-        let _ = events.send(event(&topic, &data)).await;
-    }
-    let last = match result {
+fn finished(result: Result) -> Bytes {
+    match result {
         Ok(data) => event("result", &json!({ "data": data })),
         Err(failure) => event("error", &json!({ "error": failure.told() })),
-    };
-    let _ = events.send(last).await;
+    }
 }
 
 /// An event. JSON has no line ends of its own.

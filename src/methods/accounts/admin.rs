@@ -79,23 +79,28 @@ struct Create {
 async fn create(ctx: Context, desk: Desk, params: Create) -> Result<Json, MethodError> {
     let default = || Some(desk.accounts.options().default_role.clone()).filter(|role| !role.is_empty());
     let roles = params.roles.unwrap_or_else(|| default().into_iter().collect());
+    desk.may_give(&ctx, &roles)?;
     let new = NewUser { name: params.username, password: params.password, roles };
     let user = desk.accounts.create_user(&caller_of(&ctx), new).await?;
     desk.about(&user)
 }
 
 async fn delete(ctx: Context, desk: Desk, params: OneUser) -> Result<Json, MethodError> {
-    desk.accounts.delete_user(&caller_of(&ctx), desk.user(&params.user)?.id).await?;
+    let user = desk.user(&params.user)?;
+    desk.may_touch(&ctx, &user)?;
+    desk.accounts.delete_user(&caller_of(&ctx), user.id).await?;
     Ok(json!({ "deleted": true }))
 }
 
 async fn disable(ctx: Context, desk: Desk, params: OneUser) -> Result<Json, MethodError> {
     let user = desk.user(&params.user)?;
+    desk.may_touch(&ctx, &user)?;
     desk.about(&desk.accounts.set_disabled(&caller_of(&ctx), user.id, true).await?)
 }
 
 async fn enable(ctx: Context, desk: Desk, params: OneUser) -> Result<Json, MethodError> {
     let user = desk.user(&params.user)?;
+    desk.may_touch(&ctx, &user)?;
     desk.about(&desk.accounts.set_disabled(&caller_of(&ctx), user.id, false).await?)
 }
 
@@ -111,6 +116,7 @@ struct SetPassword {
 
 async fn set_password(ctx: Context, desk: Desk, params: SetPassword) -> Result<Json, MethodError> {
     let user = desk.user(&params.user)?;
+    desk.may_touch(&ctx, &user)?;
     desk.about(&desk.accounts.set_password(&caller_of(&ctx), user.id, &params.password).await?)
 }
 
@@ -168,12 +174,14 @@ struct UserAndRole {
 
 async fn assign_role(ctx: Context, desk: Desk, params: UserAndRole) -> Result<Json, MethodError> {
     let user = desk.user(&params.user)?;
+    desk.may_give(&ctx, std::slice::from_ref(&params.role))?;
     let roles = desk.accounts.assign_role(&caller_of(&ctx), user.id, &params.role).await?;
     Ok(json!({ "roles": roles }))
 }
 
 async fn unassign_role(ctx: Context, desk: Desk, params: UserAndRole) -> Result<Json, MethodError> {
     let user = desk.user(&params.user)?;
+    desk.may_touch(&ctx, &user)?;
     let roles = desk.accounts.unassign_role(&caller_of(&ctx), user.id, &params.role).await?;
     Ok(json!({ "roles": roles }))
 }

@@ -1,26 +1,29 @@
 //! `auth:*`: getting in, staying in, getting out.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::{Desk, Namespace, NoParams, account_of, caller_of, login_of};
 use crate::auth::{LoggedIn, Principal};
-use crate::dispatch::{Context, MethodError, MethodOptions};
+use crate::dispatch::{Context, Face, MethodError, MethodOptions, Starling};
 use crate::protocol::ErrorCode;
 
 pub(super) fn add(to: &mut Namespace<'_>) {
-    let about = MethodOptions::described;
+    let about = |text: &str| MethodOptions::described(text);
+    let secret = |text: &str| about(text).with_secret_answer();
     to.method("auth:register", about("Makes an account."), register);
-    to.method("auth:login", about("Logs in; a session belongs to the account from then on."), login);
-    to.method("auth:refresh", about("Gives new tokens for a refresh token, once."), refresh);
+    to.method("auth:login", secret("Logs in; a session belongs to the account from then on."), login);
+    to.method("auth:refresh", secret("Gives new tokens for a refresh token, once."), refresh);
     let text = "Says who a session belongs to, by an access token or an API key.";
     to.method("auth:authenticate", about(text).idempotent().of_session(), authenticate);
     to.method("auth:me", about("Who asks, and what it may do.").idempotent(), me);
     to.method("auth:logout", about("Ends this login."), logout);
     to.method("auth:logoutAll", about("Ends all logins of the caller."), logout_all);
     let text = "Changes the password of the caller; all other logins end.";
-    to.method("auth:changePassword", about(text), change_password);
+    to.method("auth:changePassword", secret(text), change_password);
     to.method("auth:explain", about("Why a user may call a method, or why not.").idempotent(), explain);
 }
 
@@ -41,6 +44,12 @@ async fn register(ctx: Context, desk: Desk, params: Credentials) -> Result<Json,
 }
 
 async fn login(ctx: Context, desk: Desk, params: Credentials) -> Result<Json, MethodError> {
+    // Before anything begins that would have to be ended again.
+    if has_session(&ctx)
+        && owner(&ctx).name().is_some_and(|name| !name.eq_ignore_ascii_case(&params.username))
+    {
+        return Err(taken());
+    }
     let logged_in = desk.accounts.login(&caller_of(&ctx), &params.username, &params.password).await?;
     adopt(&ctx, &logged_in.principal)?;
     Ok(tokens(&logged_in))
@@ -55,7 +64,8 @@ struct Refresh {
 }
 
 async fn refresh(ctx: Context, desk: Desk, params: Refresh) -> Result<Json, MethodError> {
-    let logged_in = desk.accounts.refresh(&caller_of(&ctx), &params.refresh_token).await?;
+    let mine = has_session(&ctx).then(|| owner(&ctx).user()).flatten();
+    let logged_in = desk.accounts.refresh(&caller_of(&ctx), &params.refresh_token, mine).await?;
     adopt(&ctx, &logged_in.principal)?;
     Ok(tokens(&logged_in))
 }
@@ -85,7 +95,7 @@ async fn me(ctx: Context, _: Desk, _: Option<NoParams>) -> Result<Json, MethodEr
 }
 
 async fn logout(ctx: Context, desk: Desk, _: Option<NoParams>) -> Result<Json, MethodError> {
-    let (caller, account) = (caller_of(&ctx), account_of(&ctx)?);
+    let (caller, account) = (caller_of(&ctx), login_of(&ctx)?);
     leave(&ctx, &desk);
     desk.accounts.logout(&caller, &account).await?;
     Ok(json!({ "ok": true }))
@@ -110,17 +120,36 @@ struct ChangePassword {
 
 async fn change_password(ctx: Context, desk: Desk, params: ChangePassword) -> Result<Json, MethodError> {
     let account = login_of(&ctx)?;
-    let before = ctx.principal();
     let ChangePassword { current_password, new_password } = &params;
     let both = (current_password.as_str(), new_password.as_str());
-    let starling = ctx.starling().clone();
-    let adopt = |principal: &Principal| starling.identify(principal.clone());
-    let changed = desk.accounts.change_password(&caller_of(&ctx), account.user, both, adopt).await;
-    match changed {
+    let (starling, before) = (ctx.starling().clone(), owner(&ctx));
+    let adopt = {
+        let (starling, before) = (starling.clone(), Arc::clone(&before));
+        move |principal: &Principal| take_over(&starling, &before, principal)
+    };
+    match desk.accounts.change_password(&caller_of(&ctx), account.user, both, adopt).await {
         Ok(logged_in) => Ok(tokens(&logged_in)),
         Err(error) => {
-            ctx.starling().identify((*before).clone());
+            // If it had the new one already, that never came to be; whether the old one is still good is looked at.
+            let mine = owner(&ctx);
+            if mine.is_same(&before) && mine.account() != before.account() {
+                starling.identify(&mine, (*before).clone());
+            }
             Err(error.into())
+        }
+    }
+}
+
+/// The session takes a new principal of the owner that it has.
+fn take_over(starling: &Starling, before: &Principal, principal: &Principal) -> bool {
+    loop {
+        let mine = starling.principal();
+        if !mine.is_same(before) {
+            return false;
+        }
+        // Its rights may have changed meanwhile: those of the new one are newer.
+        if starling.identify(&mine, principal.clone()) {
+            return true;
         }
     }
 }
@@ -158,15 +187,20 @@ async fn explain(ctx: Context, desk: Desk, params: Explain) -> Result<Json, Meth
 }
 
 /// The session belongs to this principal from now on. One that belongs to somebody else does not change hands: what is
-/// kept for it is not for everybody.
+/// kept for it is not for everybody. Over HTTP there is none, and each request says whose it is.
 fn adopt(ctx: &Context, principal: &Principal) -> Result<(), MethodError> {
-    let mine = ctx.principal();
-    if mine.name().is_some() && !mine.is_same(principal) {
-        let text = "The session belongs to somebody else; log out first";
-        return Err(MethodError::of(ErrorCode::Conflict, text));
+    if !has_session(ctx) {
+        return Ok(());
     }
-    ctx.starling().identify(principal.clone());
-    Ok(())
+    loop {
+        let mine = owner(ctx);
+        if mine.name().is_some() && !mine.is_same(principal) {
+            return Err(taken());
+        }
+        if ctx.starling().identify(&mine, principal.clone()) {
+            return Ok(());
+        }
+    }
 }
 
 /// The session belongs to nobody from now on, and keeps nothing of its owner.
@@ -175,7 +209,20 @@ fn leave(ctx: &Context, desk: &Desk) {
     starling.data().all().keys().for_each(|name| {
         starling.unset(name);
     });
-    starling.identify(desk.accounts.everybody());
+    while !starling.identify(&owner(ctx), desk.accounts.everybody()) {}
+}
+
+fn has_session(ctx: &Context) -> bool {
+    ctx.starling().face() == Face::Socket
+}
+
+/// Who the session belongs to at this moment, whoever it was when the call began.
+fn owner(ctx: &Context) -> Arc<Principal> {
+    ctx.starling().principal()
+}
+
+fn taken() -> MethodError {
+    MethodError::of(ErrorCode::Conflict, "The session belongs to somebody else; log out first")
 }
 
 fn about(principal: &Principal) -> Result<Json, MethodError> {

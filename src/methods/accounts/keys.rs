@@ -13,7 +13,7 @@ pub(super) fn add(to: &mut Namespace<'_>) {
     let about = MethodOptions::described;
     to.method("auth:keys", about("The API keys of the caller.").idempotent(), keys);
     let text = "Makes an API key. It is shown this once.";
-    to.method("auth:createKey", about(text), create_key);
+    to.method("auth:createKey", about(text).with_secret_answer(), create_key);
     to.method("auth:revokeKey", about("Takes an API key away."), revoke_key);
 }
 

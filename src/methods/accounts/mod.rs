@@ -1,9 +1,9 @@
 //! `auth:*`, `users:*`, `roles:*`, `audit:*`: accounts, for those who have one and for those who look after them.
 
 mod admin;
-mod audit;
 mod entry;
 mod keys;
+mod records;
 mod roles;
 
 use std::future::Future;
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use super::About;
-use crate::auth::{Account, Accounts, AuditCaller, Proof, User};
+use crate::auth::{Account, Accounts, AuditCaller, AuditEntry, Proof, User};
 use crate::dispatch::{Context, MethodError, MethodOptions, RegistryBuilder};
 use crate::protocol::ErrorCode;
 
@@ -58,7 +58,7 @@ pub(super) fn add(to: &mut RegistryBuilder, accounts: &Accounts, about: &Arc<Abo
     keys::add(&mut space);
     admin::add(&mut space);
     roles::add(&mut space);
-    audit::add(&mut space);
+    records::add(&mut space);
 }
 
 /// Who asks, as the audit log has it.
@@ -69,6 +69,17 @@ fn caller_of(ctx: &Context) -> AuditCaller {
         request_id: Some(ctx.request_id().to_string()),
         ..AuditCaller::of(&ctx.principal())
     }
+}
+
+/// Records something that methods of other namespaces have done, where there are accounts.
+pub(super) async fn audit(
+    accounts: Option<&Accounts>,
+    ctx: &Context,
+    entry: AuditEntry,
+) -> Result<(), MethodError> {
+    let Some(accounts) = accounts else { return Ok(()) };
+    let noted = accounts.audit().note(&caller_of(ctx), entry).await;
+    noted.map_err(|error| super::errors::store(&error))
 }
 
 /// The account of whoever asks.
@@ -87,7 +98,31 @@ fn login_of(ctx: &Context) -> Result<Account, MethodError> {
     }
 }
 
+/// Whether a caller may let others have these permissions.
+fn may_grant(ctx: &Context, permissions: &[String]) -> Result<(), MethodError> {
+    let principal = ctx.principal();
+    match permissions.iter().find(|permission| !principal.covers(permission)) {
+        Some(missing) => Err(MethodError::permission(missing)),
+        None => Ok(()),
+    }
+}
+
 impl Desk {
+    /// Whether a caller may hand out what roles grant: nobody gives what is not his, to himself or to others.
+    fn may_give(&self, ctx: &Context, roles: &[String]) -> Result<(), MethodError> {
+        for role in roles {
+            may_grant(ctx, &self.accounts.role(role)?.permissions)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a caller may change the account of somebody: not of whoever may more.
+    fn may_touch(&self, ctx: &Context, user: &User) -> Result<(), MethodError> {
+        let roles = self.accounts.roles_of(user.id)?;
+        let known = roles.into_iter().filter(|role| self.accounts.role(role).is_ok());
+        self.may_give(ctx, &known.collect::<Vec<_>>())
+    }
+
     /// The user that a text names, by id or name.
     fn user(&self, text: &str) -> Result<User, MethodError> {
         Ok(self.accounts.find_user(text)?)

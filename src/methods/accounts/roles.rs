@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use super::{Desk, Namespace, NoParams, caller_of};
+use super::{Desk, Namespace, NoParams, caller_of, may_grant};
 use crate::auth::Role;
 use crate::dispatch::{Context, MethodError, MethodOptions};
 
@@ -49,11 +49,16 @@ struct SetRole {
 
 async fn set(ctx: Context, desk: Desk, params: SetRole) -> Result<Json, MethodError> {
     let SetRole { name, permissions, description } = params;
+    may_grant(&ctx, &permissions)?;
+    if let Ok(before) = desk.accounts.role(&name) {
+        may_grant(&ctx, &before.permissions)?;
+    }
     let role = Role { name, permissions, description };
     Ok(json!(desk.accounts.set_role(&caller_of(&ctx), role).await?))
 }
 
 async fn delete(ctx: Context, desk: Desk, params: OneRole) -> Result<Json, MethodError> {
+    desk.may_give(&ctx, std::slice::from_ref(&params.name))?;
     desk.accounts.delete_role(&caller_of(&ctx), &params.name).await?;
     Ok(json!({ "deleted": true }))
 }

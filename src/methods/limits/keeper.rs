@@ -1,11 +1,14 @@
 //! Writes down what is left to callers, now and then: all that has changed in a few commits, and never with a call.
 
 use crate::base::Span;
-use crate::dispatch::{BucketState, Limits};
-use crate::store::{Command, Commit, Condition, Expiry, Store, Value};
+use crate::dispatch::{BucketState, Client, Limits};
+use crate::store::{Command, Commit, CommitOutcome, Condition, Expiry, Store, Value};
 
 /// Where buckets lie: policy and client follow, divided by a colon.
 const PREFIX: &str = "rate:";
+
+/// The longest name that is a part of a key.
+const NAME_MAX: usize = 1_024;
 
 /// Buckets of one commit.
 const COMMIT_MAX: usize = 500;
@@ -47,6 +50,8 @@ impl RateKeeper {
     /// Writes what has changed since the last time.
     pub async fn write(&self) {
         let now_ms = self.store.now_ms();
+        // Whose name is too long for a key begins anew with the next process.
+        let fits = |(_, client, _): &(&str, Client, _)| !matches!(client, Client::Name(name) if name.len() > NAME_MAX);
         let command = |(policy, client, state): (&str, _, Option<BucketState>)| {
             let key = format!("{PREFIX}{policy}:{client}").into_bytes();
             let Some(state) = state else { return Command::delete(key) };
@@ -57,12 +62,19 @@ impl RateKeeper {
             let value = Value::json(serde_json::to_vec(&state).unwrap_or_default());
             Command::Set { key: key.into(), value, condition: Condition::Always, expiry }
         };
-        let mut commands: Vec<Command> = self.limits.changed().into_iter().map(command).collect();
+        let mut commands: Vec<Command> =
+            self.limits.changed().into_iter().filter(fits).map(command).collect();
         while !commands.is_empty() {
             let rest = commands.split_off(commands.len().min(COMMIT_MAX));
             let commit = Commit { commands, ..Commit::default() };
-            if let Err(error) = self.store.commit(commit).await {
-                tracing::warn!(%error, "what is left to callers is not written down");
+            let problem = match self.store.commit(commit).await {
+                Ok(CommitOutcome::Refused { refusal, .. }) => Some(refusal.to_string()),
+                Ok(_) => None,
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(problem) = problem {
+                tracing::warn!(problem, "what is left to callers is not written down");
+                self.limits.changed_again();
                 return;
             }
             commands = rest;

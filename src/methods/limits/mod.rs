@@ -8,6 +8,8 @@ use serde_json::{Value as Json, json};
 
 pub use keeper::RateKeeper;
 
+use super::accounts::audit;
+use crate::auth::{Accounts, AuditEntry};
 use crate::dispatch::{Client, Context, Limits, MethodError, MethodOptions, RegistryBuilder};
 use crate::protocol::ErrorCode;
 
@@ -29,7 +31,7 @@ impl Bucket {
     }
 }
 
-pub(super) fn add(to: &mut RegistryBuilder, limits: &Limits) {
+pub(super) fn add(to: &mut RegistryBuilder, limits: &Limits, accounts: Option<&Accounts>) {
     let options = |about: &str| MethodOptions {
         permission: Some(PERMISSION.into()),
         ..MethodOptions::described(about).idempotent().with_schema_of::<Bucket>()
@@ -42,14 +44,18 @@ pub(super) fn add(to: &mut RegistryBuilder, limits: &Limits) {
             .and_then(|client| mine.state(&params.policy, &client).ok_or_else(|| no_policy(&params.policy)));
         async move { state.map(|state| json!(state)) }
     });
-    let mine = limits.clone();
     let about = "Fills the bucket of somebody under a policy.";
-    to.built_in("limits:reset", options(about), move |_: Context, params: Bucket| {
-        let reset = params.client().and_then(|client| match mine.reset(&params.policy, &client) {
-            true => Ok(json!({ "reset": true }) as Json),
-            false => Err(no_policy(&params.policy)),
-        });
-        async move { reset }
+    let (mine, accounts) = (limits.clone(), accounts.cloned());
+    to.built_in("limits:reset", options(about), move |ctx: Context, params: Bucket| {
+        let (mine, accounts) = (mine.clone(), accounts.clone());
+        async move {
+            if !mine.reset(&params.policy, &params.client()?) {
+                return Err(no_policy(&params.policy));
+            }
+            let entry = AuditEntry::done("limit.reset", format!("{} {}", params.policy, params.client));
+            audit(accounts.as_ref(), &ctx, entry).await?;
+            Ok::<Json, MethodError>(json!({ "reset": true }))
+        }
     });
 }
 

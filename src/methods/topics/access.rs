@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::TopicDesk;
-use crate::auth::Principal;
+use crate::auth::{Principal, grants};
 use crate::dispatch::{Call, MethodError, Starling};
 use crate::hub::Access;
 use crate::protocol::{ErrorCode, Payload, Raw, RequestId, is_topic_name};
@@ -37,7 +37,14 @@ enum Verdict {
 }
 
 fn judge(access: &Access, principal: &Principal, topic: &str, permission: impl Fn() -> String) -> Verdict {
-    let fits = |fits: bool| if fits { Verdict::Allowed } else { Verdict::Denied };
+    let fits = |fits: bool| match principal.account().and_then(|account| account.scopes.as_deref()) {
+        _ if !fits => Verdict::Denied,
+        // What an account may for who it is, an API key of it may if its scopes say so.
+        Some(scopes) if !scopes.iter().any(|scope| grants(scope, &permission())) => {
+            Verdict::Missing(permission())
+        }
+        _ => Verdict::Allowed,
+    };
     match access {
         Access::Nobody => Verdict::Denied,
         Access::Everyone => Verdict::Allowed,

@@ -8,6 +8,7 @@ mod reads;
 mod recheck;
 mod subscribe;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, OnceLock, Weak};
@@ -21,7 +22,8 @@ pub(super) use publish::Announcement;
 pub(super) use subscribe::confirm_later;
 
 use crate::auth::Principal;
-use crate::dispatch::{Context, IntoReply, MethodError, MethodOptions, RegistryBuilder};
+use crate::base::TokenBucket;
+use crate::dispatch::{Client, Context, IntoReply, MethodError, MethodOptions, RegistryBuilder};
 use crate::hub::Hub;
 use crate::protocol::ErrorCode;
 use crate::starling::{IdentityHook, Session, Shared};
@@ -32,7 +34,11 @@ pub struct TopicDesk {
     pub(super) hub: Hub,
     shared: Arc<OnceLock<Weak<Shared>>>,
     guards: Arc<Mutex<Vec<Guard>>>,
+    /// How fast callers over HTTP publish, by namespace.
+    rates: Arc<Mutex<Rates>>,
 }
+
+type Rates = HashMap<(Box<str>, Client), TokenBucket>;
 
 /// Who may stay subscribed to topics that are had by a method of their own.
 struct Guard {
@@ -49,7 +55,7 @@ impl fmt::Debug for Guard {
 impl TopicDesk {
     /// For the topics of a hub.
     pub fn new(hub: &Hub) -> Self {
-        Self { hub: hub.clone(), shared: Arc::default(), guards: Arc::default() }
+        Self { hub: hub.clone(), shared: Arc::default(), guards: Arc::default(), rates: Arc::default() }
     }
 
     /// The sessions of the server. Once, before the first request.

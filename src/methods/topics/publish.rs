@@ -12,7 +12,7 @@ use super::TopicDesk;
 use super::access::{self, Action};
 use super::ledger;
 use crate::base::TokenBucket;
-use crate::dispatch::{Context, IntoReply, MethodError, Reply};
+use crate::dispatch::{Client, Context, Face, IntoReply, MethodError, Reply};
 use crate::hub::{Namespace, Tags, Wish};
 use crate::protocol::{Codec, ErrorCode, Payload};
 use crate::store::Command;
@@ -77,14 +77,30 @@ fn take_turn(ctx: &Context, desk: &TopicDesk, namespace: &Namespace) -> Result<(
         return Ok(());
     }
     let now_ms = desk.shared()?.clock.now_ms();
+    if ctx.starling().face() != Face::Socket {
+        // Each request over HTTP is another peer; whoever sends it is not.
+        let client = Client::of(&ctx.principal(), ctx.starling().address());
+        let mut rates = desk.rates.lock();
+        if rates.len() >= RATES_MAX {
+            rates.retain(|_, bucket| bucket.full_in_ms(now_ms) > 0);
+        }
+        let bucket = rates.entry((namespace.name().into(), client));
+        let taken = bucket.or_insert_with(|| TokenBucket::new(rate, rate, now_ms)).take(now_ms);
+        return taken.map_err(|retry_after_ms| too_fast(retry_after_ms, rate));
+    }
     let taken = ctx.starling().extensions().with(|rates: &mut Rates| {
         let bucket = rates.0.entry(namespace.name().into());
         bucket.or_insert_with(|| TokenBucket::new(rate, rate, now_ms)).take(now_ms)
     });
-    taken.map_err(|retry_after_ms| {
-        MethodError::from(ErrorCode::RateLimitExceeded)
-            .with_details(&json!({ "retryAfterMs": retry_after_ms, "perSecond": rate }))
-    })
+    taken.map_err(|retry_after_ms| too_fast(retry_after_ms, rate))
+}
+
+/// Callers over HTTP that are remembered; beyond them, those who have waited long enough are forgotten.
+const RATES_MAX: usize = 100_000;
+
+fn too_fast(retry_after_ms: u64, rate: u64) -> MethodError {
+    MethodError::from(ErrorCode::RateLimitExceeded)
+        .with_details(&json!({ "retryAfterMs": retry_after_ms, "perSecond": rate }))
 }
 
 impl Announcement {

@@ -107,9 +107,21 @@ impl Starlings {
 
     /// A new session, in the table.
     pub(super) fn begin(&self, dialect: Dialect, principal: Principal) -> Arc<Session> {
-        let session = Session::new(&self.shared, dialect, principal);
-        self.shared.online.enter(session.id(), &session.principal());
+        // It may have lost its account since it has shown it.
+        let known = match &self.shared.accounts {
+            Some(accounts) if principal.account().is_some() => {
+                let renewed = accounts.renewed(&principal, accounts.options().grace.as_ms());
+                renewed.unwrap_or_else(|_| accounts.everybody())
+            }
+            _ => principal,
+        };
+        let session = Session::new(&self.shared, dialect, known);
         self.shared.table.write().insert(Arc::clone(&session));
+        self.shared.online.enter(session.id(), &session.principal());
+        // A change in this very moment was told to nobody.
+        if session.principal().account().is_some() {
+            session.renew_principal();
+        }
         emit(&self.shared, &session.starling(), &SessionEvent::New);
         session
     }

@@ -76,6 +76,8 @@ pub struct Opened {
     pub(super) recovery: Option<Recovery>,
     /// Where the peer says that it stands in its topics.
     pub(super) places: Places,
+    /// Who it has said that it is.
+    claimant: Principal,
 }
 
 impl Opened {
@@ -94,7 +96,13 @@ impl Opened {
 impl Starlings {
     /// A new session.
     pub fn fresh(&self, dialect: Dialect, principal: Principal) -> Opened {
-        Opened { session: self.begin(dialect, principal), recovery: None, places: Places::default() }
+        let claimant = principal.clone();
+        Opened {
+            session: self.begin(dialect, principal),
+            recovery: None,
+            places: Places::default(),
+            claimant,
+        }
     }
 
     /// The session of whoever shows a token: the one of the token, or a new one and the reason why. A token that
@@ -115,6 +123,7 @@ impl Starlings {
                     session,
                     recovery: Some(recovery),
                     places: Places { at: claim.topics.clone(), only: claim.only_topics },
+                    claimant: principal,
                 }
             }
             Err(Refusal::Ended) if claims.principal == principal.subject() => {
@@ -146,7 +155,7 @@ impl Starlings {
         if owner.subject() != claims.principal {
             return Err(Refusal::Principal);
         }
-        session.check_owner(principal)?;
+        let owner = session.check_owner(principal)?;
         if session.dialect() != dialect {
             return Err(Refusal::Subprotocol);
         }
@@ -161,6 +170,7 @@ impl Starlings {
             }
             promised => promised?,
         }
+        session.own(&owner);
         Ok(session)
     }
 
@@ -180,10 +190,12 @@ impl Starlings {
         let (resumed, restarted, exact) = (false, false, false);
         let refusal = Some(refusal);
         let recovery = Recovery { resumed, refusal, position: None, from_ms, restarted, exact };
+        let claimant = principal.clone();
         Opened {
             session: self.begin(dialect, principal),
             recovery: Some(recovery),
             places: Places::default(),
+            claimant,
         }
     }
 
@@ -191,8 +203,8 @@ impl Starlings {
     pub(super) fn instead_of(&self, opened: &Opened) -> Opened {
         let refusal = if opened.session.is_revoked() { Refusal::Revoked } else { Refusal::Ended };
         let from_ms = opened.recovery.map_or(0, |recovery| recovery.from_ms);
-        let principal = opened.session.principal();
-        self.refused(refusal, from_ms, opened.session.dialect(), (*principal).clone())
+        // Only who it has said that it is: what its session had is over.
+        self.refused(refusal, from_ms, opened.session.dialect(), opened.claimant.clone())
     }
 }
 

@@ -113,6 +113,16 @@ impl Calls {
         }
     }
 
+    /// What was answered is for nobody any more; that it has run stays known.
+    pub(in crate::starling) fn forget_answers(&mut self) {
+        for call in self.known.values_mut() {
+            if let Call::Answered { answer, .. } = call {
+                *answer = None;
+            }
+        }
+        (self.bytes, self.bare) = (0, self.answered.len());
+    }
+
     /// What was forgotten since the last call.
     pub(in crate::starling) fn take_dropped(&mut self) -> Vec<RequestId> {
         std::mem::take(&mut self.dropped)

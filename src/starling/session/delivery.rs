@@ -27,6 +27,8 @@ pub(in crate::starling) enum Kind {
     Lasting,
     /// An answer or what belongs to a request: it is made again, or remembered with its request.
     Passing,
+    /// An answer that is on no disk. Its place is kept, with nothing in it.
+    Secret,
 }
 
 /// The messages that a peer may not have, the oldest first.
@@ -215,7 +217,9 @@ impl Delivery {
         let new: Vec<(u64, Arc<[u8]>)> = self
             .messages()
             .filter(|(number, _, kind)| wanted(*number, *kind))
-            .map(|(number, payload, _)| (number, payload.into()))
+            .map(|(number, payload, kind)| {
+                (number, if kind == Kind::Secret { Arc::default() } else { payload.into() })
+            })
             .collect();
         if all {
             self.written.clear();
@@ -229,7 +233,7 @@ impl Delivery {
 /// The difference between what is kept and what is written down.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::starling) struct Collected {
-    /// Messages with their numbers.
+    /// Messages with their numbers. Of a secret one, nothing.
     pub(in crate::starling) new: Vec<(u64, Arc<[u8]>)>,
     /// Numbers of messages that are not needed any more.
     pub(in crate::starling) done: Vec<u64>,

@@ -9,7 +9,7 @@ use super::calls::{Calls, Known, Window};
 use super::delivery::Delivery;
 use super::wake::Restarted;
 use crate::dispatch::Peer;
-use crate::protocol::{Codec, RequestId};
+use crate::protocol::{Codec, Outgoing, RequestId};
 use crate::starling::recovery::{Fact, NotKept, Note, Refusal, Rest, SessionRecord};
 
 /// What a peer with a token has, others not.
@@ -110,7 +110,9 @@ impl Session {
         let collected = delivery.collect(all);
         drop(out);
         facts.extend(collected.done.into_iter().map(|number| Fact::Delivered { number }));
-        facts.extend(collected.new.into_iter().map(|(number, payload)| Fact::Message { number, payload }));
+        let withheld = |payload: Arc<[u8]>| if payload.is_empty() { self.withheld() } else { payload };
+        let new = collected.new.into_iter().map(|(number, payload)| (number, withheld(payload)));
+        facts.extend(new.map(|(number, payload)| Fact::Message { number, payload }));
         facts.extend(self.data().take_changed().into_iter().map(|(name, value)| Fact::Data { name, value }));
         facts.extend(self.changed_subscriptions());
         if let Some(past) = self.past.lock().as_mut() {
@@ -124,6 +126,13 @@ impl Session {
             }
         }
         facts.into_iter().map(|fact| self.note(fact)).collect()
+    }
+
+    /// What takes the place of an answer that is on no disk: the numbers of all others stay as they are.
+    fn withheld(&self) -> Arc<[u8]> {
+        let (topic, data) = ("starling:withheld", None);
+        let message = Outgoing::Notification { request_id: None, topic, progress: false, data, peer: None };
+        self.written(&message).unwrap_or_default().into()
     }
 
     /// A note was not written: it is to be noted again.

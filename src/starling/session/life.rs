@@ -72,6 +72,7 @@ impl Session {
             old.close(CloseCode::TakenOver, "another connection has taken the session up");
         }
         self.promise_is_kept();
+        self.watch_end();
         self.told(greeting);
         Some(turn)
     }

@@ -61,6 +61,8 @@ pub struct Session {
     id: StarlingId,
     dialect: Dialect,
     principal: ArcSwap<Principal>,
+    /// Held while it is exchanged.
+    identity: Mutex<()>,
     created_at: u64,
     me: Weak<Self>,
     out: Mutex<Out>,
@@ -102,6 +104,7 @@ impl Session {
             id,
             dialect,
             principal: ArcSwap::from_pointee(principal),
+            identity: Mutex::default(),
             created_at,
             me: me.clone(),
             out: Mutex::default(),
@@ -190,10 +193,8 @@ impl Peer for Session {
         self.principal.load_full()
     }
 
-    fn identify(&self, principal: Principal) {
-        if let Some(me) = self.me() {
-            me.become_principal(principal);
-        }
+    fn identify(&self, from: &Arc<Principal>, to: Principal) -> bool {
+        self.me().is_some_and(|me| me.exchange_principal(from, to))
     }
 
     fn address(&self) -> Option<IpAddr> {

@@ -25,6 +25,9 @@ impl Sort {
     /// Answers and what belongs to a request are made again or remembered with it; what nobody asked for is not.
     pub(in crate::starling) const ANSWER: Self = Self::Application(Kind::Passing);
 
+    /// An answer that is on no disk.
+    pub(in crate::starling) const SECRET: Self = Self::Application(Kind::Secret);
+
     pub(super) fn of(message: &Outgoing<'_>) -> Self {
         match message {
             Outgoing::Notification { request_id: None, topic, .. } if is_about_connection(topic) => {

@@ -50,6 +50,13 @@ impl UserId {
     }
 }
 
+impl UserId {
+    /// Its last byte, which is random.
+    pub fn last_byte(self) -> u8 {
+        self.0.as_bytes()[15]
+    }
+}
+
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.simple().fmt(f)

@@ -88,10 +88,10 @@ impl Call {
             let text = format!("Method {name} not found");
             return Err(refused(MethodError::of(ErrorCode::MethodNotFound, text)));
         };
-        if let Some(limits) = limits {
-            limits.take(&method.limits, starling).map_err(|exceeded| refused(exceeded.into()))?;
-        }
         let principal = starling.principal();
+        if let Some(limits) = limits {
+            limits.take(&method.limits, starling, &principal).map_err(|exceeded| refused(exceeded.into()))?;
+        }
         may(&principal, method).map_err(refused)?;
         if method.options().needs_session && starling.face() != Face::Socket {
             let text = format!("{} is about a session; call it over a WebSocket", method.name());

@@ -357,6 +357,10 @@ async fn administrators_see_sessions_topics_metrics_and_the_configuration() {
     );
     assert!(!config.to_string().contains("secret of the port"));
     assert_eq!(with(&server, "").get("/admin/metrics").await.0, 401);
+    // There is no cluster, which is another thing than nothing.
+    let (status, answer) = root.get("/admin/cluster/status").await;
+    assert_eq!((status, &answer["error"]["code"]), (503, &json!("CLUSTER_OFF")));
+    assert_eq!(with(&server, &text(&ann["accessToken"])).get("/admin/cluster/peers").await.0, 403);
 }
 
 #[tokio::test]

@@ -36,6 +36,21 @@ impl Client {
     }
 }
 
+impl Client {
+    /// A number that spreads clients over tables. Whoever chooses a name may choose the table, and gains nothing by it.
+    pub(super) fn spread(&self) -> usize {
+        match self {
+            Self::User(user) => user.last_byte().into(),
+            Self::Name(name) => {
+                name.bytes().fold(0, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(byte)).into()
+            }
+            Self::Address(IpAddr::V4(address)) => address.octets()[3].into(),
+            Self::Address(IpAddr::V6(address)) => address.octets()[7].into(),
+            Self::Everybody => 0,
+        }
+    }
+}
+
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

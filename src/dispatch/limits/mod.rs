@@ -17,6 +17,7 @@ pub use policy::{BucketState, Left};
 use self::policy::Policy;
 use super::error::MethodError;
 use super::peer::Starling;
+use crate::auth::Principal;
 use crate::base::Clock;
 use crate::protocol::{ErrorCode, TopicPattern};
 use crate::telemetry::Metrics;
@@ -109,26 +110,39 @@ impl Limits {
     ///
     /// # Errors
     /// If a policy does not allow it.
-    pub(super) fn take(&self, rules: &Rules, caller: &Starling) -> Result<(), Exceeded> {
-        let face = caller.face();
-        let rules = &rules.0[face as usize];
+    pub(super) fn take(
+        &self,
+        rules: &Rules,
+        caller: &Starling,
+        principal: &Principal,
+    ) -> Result<(), Exceeded> {
+        let rules = &rules.0[caller.face() as usize];
         if rules.is_empty() {
             return Ok(());
         }
-        let principal = caller.principal();
         let client = |policy: &Policy| match policy.by() {
-            LimitBy::Principal => Client::of(&principal, caller.address()),
+            LimitBy::Principal => Client::of(principal, caller.address()),
             LimitBy::Address => Client::at(caller.address()),
             LimitBy::Everybody => Client::Everybody,
         };
-        let policies = rules.iter().filter_map(|at| self.0.policies.get(usize::from(*at)));
-        let wanted: Vec<(&Policy, Client)> = policies.map(|policy| (policy, client(policy))).collect();
+        let mut policies = rules.iter().filter_map(|at| self.0.policies.get(usize::from(*at)));
+        // Most calls fall under one policy, and over a socket nobody wants to know what is left.
+        if let (Face::Socket, [_], Some(policy)) = (caller.face(), &rules[..], policies.clone().next()) {
+            let taken = policy.take_only(&client(policy), policy.cost(), self.0.clock.now_ms());
+            return taken.inspect_err(|_| self.count(policy));
+        }
+        let wanted: Vec<(&Policy, Client)> =
+            policies.by_ref().map(|policy| (policy, client(policy))).collect();
         let left = self.take_all(&wanted).inspect_err(|exceeded| {
             let (limit, reset_s) = (exceeded.limit, exceeded.reset_s());
             caller.limited(Left { limit, remaining: 0, reset_s, window_s: reset_s });
         })?;
         left.into_iter().for_each(|left| caller.limited(left));
         Ok(())
+    }
+
+    fn count(&self, policy: &Policy) {
+        self.0.metrics.rate_limited.with_label_values(&[policy.name()]).inc();
     }
 
     /// Takes a token for an address, before anybody looks at who is there.
@@ -152,7 +166,7 @@ impl Limits {
                 Ok(_) => {}
                 Err(exceeded) => {
                     wanted[..at].iter().for_each(|(policy, client)| policy.give_back(client, policy.cost()));
-                    self.0.metrics.rate_limited.with_label_values(&[policy.name()]).inc();
+                    self.count(policy);
                     return Err(exceeded);
                 }
             }

@@ -1,7 +1,6 @@
 //! One policy and its buckets.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
@@ -62,7 +61,6 @@ pub(super) struct Policy {
     face: Option<Face>,
     methods: Vec<TopicPattern>,
     options: PolicyOptions,
-    hasher: RandomState,
     shards: [Mutex<Table>; SHARDS],
 }
 
@@ -73,7 +71,6 @@ impl Policy {
             face: Face::ALL.into_iter().find(|face| face.as_str() == options.face),
             methods: options.methods.iter().filter_map(|text| pattern(text)).collect(),
             options: options.clone(),
-            hasher: RandomState::default(),
             shards: Default::default(),
         }
     }
@@ -110,36 +107,46 @@ impl Policy {
     }
 
     fn shard(&self, client: &Client) -> &Mutex<Table> {
-        &self.shards[self.hasher.hash_one(client) as usize % SHARDS]
+        &self.shards[client.spread() % SHARDS]
     }
 
     /// Takes tokens of a client.
     pub(super) fn take(&self, client: &Client, tokens: u64, now_ms: u64) -> Result<Left, Exceeded> {
         let limit = self.options.capacity;
-        let mut table = self.shard(client).lock();
-        if !table.contains_key(client) {
-            make_room(&mut table, limit, now_ms);
-            table.insert(client.clone(), Bucket { bucket: self.full(now_ms), changed: false });
-        }
-        let Some(entry) = table.get_mut(client) else { return Ok(self.untouched()) };
-        entry.changed = true;
-        match entry.bucket.take_many(tokens, now_ms) {
-            Ok(()) => Ok(Left {
+        self.with(client, now_ms, |bucket| {
+            bucket.take_many(tokens, now_ms).map_err(|wait_ms| self.exceeded(wait_ms))?;
+            Ok(Left {
                 limit,
-                remaining: entry.bucket.tokens(now_ms),
-                reset_s: entry.bucket.full_in_ms(now_ms).div_ceil(1_000),
+                remaining: bucket.tokens(now_ms),
+                reset_s: bucket.full_in_ms(now_ms).div_ceil(1_000),
                 window_s: self.window_s(),
-            }),
-            Err(wait_ms) => {
-                let retry_after_ms = Some(wait_ms).filter(|ms| *ms != u64::MAX);
-                Err(Exceeded { policy: self.name.to_string(), limit, retry_after_ms })
-            }
-        }
+            })
+        })
     }
 
-    fn untouched(&self) -> Left {
-        let limit = self.options.capacity;
-        Left { limit, remaining: limit, reset_s: 0, window_s: self.window_s() }
+    /// The same for whoever does not want to know what is left.
+    pub(super) fn take_only(&self, client: &Client, tokens: u64, now_ms: u64) -> Result<(), Exceeded> {
+        let taken = self.with(client, now_ms, |bucket| bucket.take_many(tokens, now_ms));
+        taken.map_err(|wait_ms| self.exceeded(wait_ms))
+    }
+
+    fn exceeded(&self, wait_ms: u64) -> Exceeded {
+        let retry_after_ms = Some(wait_ms).filter(|ms| *ms != u64::MAX);
+        Exceeded { policy: self.name.to_string(), limit: self.options.capacity, retry_after_ms }
+    }
+
+    /// Works on the bucket of a client, which is full if there was none.
+    fn with<T>(&self, client: &Client, now_ms: u64, work: impl FnOnce(&mut TokenBucket) -> T) -> T {
+        let mut table = self.shard(client).lock();
+        if let Some(entry) = table.get_mut(client) {
+            entry.changed = true;
+            return work(&mut entry.bucket);
+        }
+        make_room(&mut table, self.options.capacity, now_ms);
+        let mut bucket = self.full(now_ms);
+        let given = work(&mut bucket);
+        table.insert(client.clone(), Bucket { bucket, changed: true });
+        given
     }
 
     fn window_s(&self) -> u64 {

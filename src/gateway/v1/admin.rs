@@ -21,7 +21,14 @@ pub(super) fn routes(to: &mut ServiceConfig) {
         .service(at("/topics", "GET", [reading().to(topics)]))
         .service(at("/metrics", "GET", [reading().to(metrics)]))
         .service(at("/config", "GET", [reading().to(config)]))
-        .service(at("/limits/{policy}/{client}", "GET, DELETE", bucket));
+        .service(at("/limits/{policy}/{client}", "GET, DELETE", bucket))
+        .service(web::resource("/cluster/{what:.*}").to(cluster));
+}
+
+/// What is about a cluster: there is none.
+async fn cluster(rest: Rest) -> Answer {
+    rest.need("admin:cluster")?;
+    Err(Failure::plain(503, "CLUSTER_OFF", "this server is not part of a cluster"))
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@
 
 mod cable;
 mod disk;
+mod logs;
 mod server;
 mod starling;
 

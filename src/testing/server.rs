@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
+use super::logs;
 use crate::app::{Drained, Helios, HeliosBuilder, Running};
 use crate::config::Config;
 use crate::hub::Hub;
@@ -17,7 +18,7 @@ use crate::starling::Starlings;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
-/// A server that listens on a free port of loopback until it is dropped.
+/// A server that listens on a free port of loopback until it is dropped. The test fails then if a secret was logged.
 #[derive(Debug)]
 pub struct TestServer {
     http_url: String,
@@ -53,6 +54,7 @@ impl TestServer {
         configure: impl FnOnce(&mut Config),
         build: impl FnOnce(HeliosBuilder) -> HeliosBuilder + Send + 'static,
     ) -> Self {
+        logs::watch();
         let mut config = Config::default();
         config.gateway.listen.set_port(0);
         config.gateway.workers = 2;
@@ -177,6 +179,11 @@ impl Drop for TestServer {
         }
         // A test that chose a directory of its own has none to lose here.
         let _ = std::fs::remove_dir_all(&self.directory);
+        let lines = logs::found();
+        // A test that fails already tells its own story.
+        if !std::thread::panicking() {
+            assert!(lines.is_empty(), "secrets were logged: {lines:#?}");
+        }
     }
 }
 

@@ -61,8 +61,8 @@ async fn the_logs_of_a_whole_story_hold_no_secret() {
     child.wait().unwrap();
     let logs = reader.join().unwrap();
     assert!(logs.lines().count() > 20, "at trace level there is much");
-    // Of tokens, the part that makes them good.
-    let tail = |token: &Value| text(token).rsplit(['.', '_']).next().unwrap().to_owned();
+    // Of tokens, the end of the part that makes them good. It may have any of their letters.
+    let tail = |token: &Value| text(token).split_off(text(token).len() - 24);
     let secrets = [
         PASSWORD.to_owned(),
         "another secret password".to_owned(),

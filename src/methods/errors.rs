@@ -32,6 +32,7 @@ pub(super) fn refusal(place: &str, refusal: &Refusal) -> MethodError {
         Refusal::Quota { limit } => {
             MethodError::from(ErrorCode::QuotaExceeded).with_details(&json!({ "limit": limit }))
         }
+        Refusal::Declined => ErrorCode::Conflict.into(),
     }
 }
 

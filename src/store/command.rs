@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::outcome::Refusal;
 use super::state::View;
 use super::value::{Key, Value};
 
@@ -74,6 +75,9 @@ pub enum Command {
     },
     /// Looks at the state between the commands before and after. Gives [`super::Outcome::Read`].
     Read(Reader),
+    /// Looks at it and says what to do, or that nothing of the commit is to happen. Gives
+    /// [`super::Outcome::Number`], how many commands that was.
+    Decide(Decision),
 }
 
 /// When a command is to be carried out at all.
@@ -159,6 +163,36 @@ impl fmt::Debug for Reader {
     }
 }
 
+/// Looks at a version of the store and says which commands are to follow from it. So what is read and what is written
+/// belong together, whoever writes at the same time; the log has what came of it, not the question.
+pub struct Decision(Box<DecideFn>);
+
+type DecideFn = dyn FnOnce(&View) -> Option<Vec<Command>> + Send;
+
+impl Decision {
+    /// A decision by `decide`: the commands, or `None` if nothing of the commit is to happen
+    /// ([`Refusal::Declined`]). It runs on the writer's thread, so it must be short.
+    pub fn new(decide: impl FnOnce(&View) -> Option<Vec<Command>> + Send + 'static) -> Self {
+        Self(Box::new(decide))
+    }
+
+    /// What is to be done. One that panics declines: it must not take the store along.
+    pub(super) fn decide(self, view: &View) -> Result<Vec<Command>, Refusal> {
+        let decided = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (self.0)(view)));
+        let decided = decided.unwrap_or_else(|_| {
+            tracing::error!("a decision of the store panicked");
+            None
+        });
+        decided.ok_or(Refusal::Declined)
+    }
+}
+
+impl fmt::Debug for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Decision")
+    }
+}
+
 /// Bytes of values that count as one more command in the queue.
 const WEIGHT_BYTES: usize = 16 * 1024;
 
@@ -184,7 +218,7 @@ impl Command {
             | Self::Increment { key, .. }
             | Self::Append { key, .. }
             | Self::Record { counter: key, .. } => Some(key),
-            Self::Clear | Self::Emit { .. } | Self::Read(_) => None,
+            Self::Clear | Self::Emit { .. } | Self::Read(_) | Self::Decide(_) => None,
         }
     }
 

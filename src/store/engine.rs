@@ -35,6 +35,12 @@ impl Engine {
         // Time never goes back, whatever the clock does: what was over stays over.
         let at = at.max(self.state.at);
         match work {
+            // It may do several things, all or none.
+            Work::One(command @ Command::Decide(_)) => {
+                let (outcome, committed) =
+                    self.commit(Commit { commands: vec![command], ..Commit::default() }, at);
+                (Done::One(outcome.single()), committed)
+            }
             Work::One(command) => {
                 let outcome = self.command(command, at);
                 (Done::One(outcome), self.seal(at))
@@ -94,7 +100,7 @@ impl Engine {
             let outcome = self.command(command, at);
             let refusal = match (outcome, self.limits.check_commit(self.pending_bytes)) {
                 (_, Err(refusal)) => refusal,
-                (Err(refusal), Ok(())) if !commit.keep_going || refusal.is_a_limit() => refusal,
+                (Err(refusal), Ok(())) if !commit.keep_going || refusal.undoes_all() => refusal,
                 (outcome, Ok(())) => {
                     outcomes.push(outcome);
                     continue;
@@ -140,6 +146,14 @@ impl Engine {
                 Ok(Outcome::Written { done: true, version: 0, previous: None })
             }
             Command::Read(reader) => Ok(Outcome::Read(reader.read(&View::new(self.state.clone(), at)))),
+            Command::Decide(decision) => {
+                let commands = decision.decide(&View::new(self.state.clone(), at))?;
+                let count = commands.len() as i64;
+                for command in commands {
+                    self.command(command, at)?;
+                }
+                Ok(Outcome::Number(count))
+            }
         }
     }
 

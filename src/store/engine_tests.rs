@@ -1,5 +1,6 @@
 //! Commands and what they give.
 
+use super::super::command::Decision;
 use super::super::options::StoreOptions;
 use super::*;
 
@@ -111,4 +112,49 @@ fn a_reader_sees_what_came_before_it_in_the_same_commit() {
     let Done::Commit(CommitOutcome::Done { outcomes, revision: 1 }) = done else { panic!("{done:?}") };
     assert!(matches!(&outcomes[1], Ok(Outcome::Read(bytes)) if bytes == b"1"), "{outcomes:?}");
     assert_eq!(text(&engine, "a").as_deref(), Some("2"));
+}
+
+/// Moves what lies under one key to another, if there is anything.
+fn moves(from: &'static str, to: &'static str) -> Command {
+    Command::Decide(Decision::new(move |view| {
+        let value = view.value(from.as_bytes())?.clone();
+        Some(vec![Command::delete(from.as_bytes()), Command::set(to.as_bytes(), value)])
+    }))
+}
+
+#[test]
+fn a_decision_sees_what_was_done_before_it_and_is_a_part_of_its_commit() {
+    let mut engine = engine();
+    let commands = vec![set("a", "1"), moves("a", "b"), moves("b", "c")];
+    let (done, committed) = engine.apply(Work::Commit(Commit { commands, ..Commit::default() }), NOW);
+    assert!(matches!(done, Done::Commit(CommitOutcome::Done { revision: 1, .. })), "{done:?}");
+    assert_eq!(committed.map(|commit| commit.changes.len()), Some(5), "the log has what was done");
+    assert_eq!((text(&engine, "a"), text(&engine, "b")), (None, None));
+    assert_eq!(text(&engine, "c").as_deref(), Some("1"));
+    let moved = run(&mut engine, moves("c", "a"), NOW).unwrap();
+    assert!(matches!(moved, Outcome::Number(2)));
+}
+
+#[test]
+fn a_decision_against_it_undoes_all_of_the_commit_and_so_does_one_that_panics_or_meets_a_limit() {
+    let panics = || Command::Decide(Decision::new(|_| panic!("on purpose")));
+    let long = || {
+        Command::Decide(Decision::new(|_| {
+            let key: Key = vec![b'k'; 5_000].into();
+            Some(vec![set("b", "2"), Command::set(key, Value::bytes(&b"1"[..]))])
+        }))
+    };
+    for (decision, keep_going) in [(moves("none", "b"), true), (panics(), false), (long(), true)] {
+        let mut engine = engine();
+        let commands = vec![set("a", "1"), decision];
+        let commit = Commit { commands, keep_going, ..Commit::default() };
+        let (done, committed) = engine.apply(Work::Commit(commit), NOW);
+        assert!(matches!(done, Done::Commit(CommitOutcome::Refused { command: 1, .. })), "{done:?}");
+        assert_eq!((committed, text(&engine, "a"), text(&engine, "b")), (None, None, None));
+        assert_eq!(
+            run(&mut engine, long(), NOW).unwrap_err(),
+            Refusal::KeyLength { bytes: 5_000, limit: 4_096 }
+        );
+        assert_eq!(text(&engine, "b"), None, "alone too");
+    }
 }

@@ -55,7 +55,7 @@ pub(super) fn refused(metrics: &Metrics, done: &Done) {
         Refusal::ValueLength { .. } => "value",
         Refusal::Quota { .. } => "quota",
         Refusal::CommitLength { .. } | Refusal::CommitBytes { .. } => "commit",
-        Refusal::NotANumber | Refusal::Overflow => return,
+        Refusal::NotANumber | Refusal::Overflow | Refusal::Declined => return,
     };
     metrics.atlas.refused.with_label_values(&[limit]).inc();
 }

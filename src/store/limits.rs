@@ -51,9 +51,11 @@ impl Limits {
             Command::Emit { channel, data } => (channel, data.len()),
             Command::Increment { key, .. } => (key, 0),
             Command::Record { prefix, value, .. } => (prefix, value.len() + NUMBER_DIGITS),
-            Command::Delete { .. } | Command::Expire { .. } | Command::Clear | Command::Read(_) => {
-                return Ok(());
-            }
+            Command::Delete { .. }
+            | Command::Expire { .. }
+            | Command::Clear
+            | Command::Read(_)
+            | Command::Decide(_) => return Ok(()),
         };
         if key.len() > self.key_bytes {
             return Err(Refusal::KeyLength { bytes: key.len(), limit: self.key_bytes });

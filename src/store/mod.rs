@@ -50,7 +50,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 pub use change::{Change, Changed, Committed};
-pub use command::{Check, Command, Commit, Condition, Expiry, Reader, Work};
+pub use command::{Check, Command, Commit, Condition, Decision, Expiry, Reader, Work};
 pub use error::{OpenError, StoreError};
 pub use health::Health;
 pub use objects::{Amount, CacheStats, Objects, ObjectsError, ObjectsStats};

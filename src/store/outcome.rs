@@ -47,6 +47,17 @@ pub enum CommitOutcome {
     },
 }
 
+impl CommitOutcome {
+    /// Of a commit of one command, what that has given. Nothing was checked.
+    pub(super) fn single(self) -> Result<Outcome, Refusal> {
+        match self {
+            Self::Done { mut outcomes, .. } => outcomes.pop().unwrap_or(Ok(Outcome::Number(0))),
+            Self::Refused { refusal, .. } => Err(refusal),
+            Self::Conflict { .. } => Err(Refusal::Declined),
+        }
+    }
+}
+
 /// What some work has given.
 #[derive(Debug)]
 pub enum Done {
@@ -59,8 +70,9 @@ pub enum Done {
 }
 
 impl Refusal {
-    /// Whether a limit was met; otherwise the value does not fit the command.
-    pub(super) fn is_a_limit(&self) -> bool {
+    /// Whether all of the commit is undone, whatever it wishes: a limit was met, or it was decided against. Otherwise the
+    /// value does not fit the command.
+    pub(super) fn undoes_all(&self) -> bool {
         !matches!(self, Self::NotANumber | Self::Overflow)
     }
 }
@@ -107,6 +119,9 @@ pub enum Refusal {
     /// The value is no whole number.
     #[error("the value is not a whole number between -2^63 and 2^63-1")]
     NotANumber,
+    /// Whoever decides was against it.
+    #[error("it was decided against")]
+    Declined,
     /// The sum is too large.
     #[error("the sum is not between -2^63 and 2^63-1")]
     Overflow,

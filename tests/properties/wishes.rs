@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use helios::base::Random;
-use helios::store::{Check, Command, Commit, Condition, Expiry, Key, Value, View, Work};
+use helios::store::{Check, Command, Commit, Condition, Decision, Expiry, Key, Value, View, Work};
 
 /// Value and end of each key.
 pub(crate) type Model = BTreeMap<Vec<u8>, (Vec<u8>, u64)>;
@@ -20,6 +20,8 @@ pub(crate) enum Wish {
     Append(Vec<u8>, Vec<u8>),
     /// An entry of the log of a key, which keeps so many.
     Record(Vec<u8>, Vec<u8>, u64),
+    /// What lies under one key is moved under another, as is decided by what is there then.
+    Move(Vec<u8>, Vec<u8>),
     /// All at once, if the key is there.
     Together(Vec<u8>, Vec<Wish>),
     Clear,
@@ -63,6 +65,7 @@ impl Wish {
                 Self::Record(key, value(random), 1 + random.next_u64() % 4)
             }
             20 => Self::Append(key, value(random)),
+            21 if random.next_u64().is_multiple_of(2) => Self::Move(key, self::key(random)),
             21..23 => {
                 let count = 1 + random.next_u64() % 4;
                 Self::Together(key, (0..count).map(|_| Self::any_single(random, now)).collect())
@@ -117,6 +120,13 @@ impl Wish {
                 keep: *keep,
                 expiry: Expiry::Never,
             },
+            Self::Move(from, to) => {
+                let (from, to) = (shared(from), shared(to));
+                Command::Decide(Decision::new(move |view| {
+                    let value = view.value(&from)?.clone();
+                    Some(vec![Command::delete(from), Command::set(to, value)])
+                }))
+            }
             Self::Clear | Self::Together(..) => Command::Clear,
         }
     }
@@ -180,6 +190,10 @@ impl Wish {
                     model.remove(&key);
                 }
                 model.insert(entry(last), (value.clone(), 0));
+            }
+            Self::Move(from, to) => {
+                let Some((value, _)) = model.remove(from) else { return false };
+                model.insert(to.clone(), (value, 0));
             }
             Self::Clear => model.clear(),
             Self::Together(..) => unreachable!("not in itself"),

@@ -88,7 +88,8 @@ impl Answers {
             Refusal::KeyLength { .. }
             | Refusal::ValueLength { .. }
             | Refusal::CommitLength { .. }
-            | Refusal::CommitBytes { .. } => {
+            | Refusal::CommitBytes { .. }
+            | Refusal::Declined => {
                 self.error(&format!("ERR {refusal}"));
             }
         }

@@ -27,6 +27,17 @@ export class Account {
     this.refreshing = null;
     /** @type {any} */
     this.timer = null;
+    const { locks } = /** @type {any} */ (globalThis.navigator ?? {});
+    // A copied tab has the same refresh token, which works once: whoever asks tells the others.
+    /** @type {any} */
+    this.tabs = this.storage && locks ? new BroadcastChannel(this.key) : null;
+    if (this.tabs) {
+      this.tabs.unref?.();
+      this.tabs.onmessage = (/** @type {any} */ { data }) => this.heard(data);
+      this.locks = locks;
+      /** Refresh tokens that this tab has used up. @type {Set<string>} */
+      this.used = new Set();
+    }
   }
 
   /** Who is logged in, as far as this side knows. @type {{ userId: string, username: string } | null} */
@@ -108,13 +119,47 @@ export class Account {
    * @returns {Promise<boolean>} whether somebody is still logged in
    */
   refresh() {
-    this.refreshing ??= this.ask('auth:refresh', { refreshToken: this.login_?.refreshToken }).finally(() => {
+    const ask = () => this.ask('auth:refresh', { refreshToken: this.login_?.refreshToken });
+    this.refreshing ??= (this.tabs ? this.alone(ask) : ask()).finally(() => {
       this.refreshing = null;
     });
     return this.refreshing;
   }
 
   // From here on for the client only.
+
+  /**
+   * Refreshes, unless another tab has taken the same token for it: then that one tells what it was given.
+   * @param {() => Promise<boolean>} ask
+   * @returns {Promise<boolean>}
+   */
+  alone(ask) {
+    const was = this.login_?.refreshToken ?? '';
+    return new Promise((resolve, reject) => {
+      this.locks.request(`${this.key}:${was.slice(-16)}`, { ifAvailable: true }, async (/** @type {any} */ lock) => {
+        if (!lock) {
+          this.tabs.postMessage({ was });
+          throw new ConnectionError('another tab asks');
+        }
+        resolve(await ask());
+        if (this.login_?.refreshToken === was) return;
+        this.used.add(was);
+        this.heard({ was });
+        // Nobody may ever take it again: it is held as long as this tab is there.
+        await new Promise(() => {});
+      }).catch(reject);
+    });
+  }
+
+  /** @param {{ was: string, login?: Login }} told by another tab with the same login, or asked without one */
+  heard({ was, login }) {
+    if (!login) return void (this.used.has(was) && this.tabs.postMessage({ was, login: this.login_ }));
+    if (this.login_?.refreshToken !== was) return;
+    this.login_ = login;
+    this.save();
+    this.schedule();
+    if (this.starling.state === 'connected') this.ask('auth:authenticate', { accessToken: login.accessToken }).catch(() => {});
+  }
 
   /** @param {string} method */
   async leave(method) {

@@ -25,6 +25,7 @@ export const ERROR_CODES = Object.freeze({
   PROXY_ERROR: { retryable: true },
   PROXY_TIMEOUT: { retryable: true },
   STORE_UNAVAILABLE: { retryable: true },
+  DISK_FULL: { retryable: true },
   QUOTA_EXCEEDED: { retryable: false },
   POSITION_LOST: { retryable: false },
   UNIVERSE_NOT_FOUND: { retryable: false },

@@ -221,3 +221,36 @@ test('universes are forked, edited, compared and merged on their page', options,
 test('nothing went wrong and nothing came from elsewhere', options, () => {
   assert.deepEqual(problems, []);
 });
+
+test('a copied tab refreshes with the other, and neither is logged out', options, async () => {
+  const log = (which) => async (target, name) => target.evaluate(async ([which, name]) => {
+    const { Starling } = await import('/helios.js');
+    const client = new Starling(`ws://${location.host}/ws`, { storage: sessionStorage });
+    window.account = client.account;
+    await client.connect();
+    if (which === 'first') {
+      await client.account.register(name, 'correct horse');
+      await client.account.login(name, 'correct horse');
+    }
+    return client.account.user?.username ?? null;
+  }, [which, name]);
+  const context = await browser.newContext();
+  const [first, copy] = [await context.newPage(), await context.newPage()];
+  await Promise.all([first, copy].map((target) => target.goto(server.http)));
+  assert.equal(await log('first')(first, 'tab-user'), 'tab-user');
+  // What the browser does when a tab is copied.
+  const kept = await first.evaluate(() => JSON.stringify({ ...sessionStorage }));
+  await copy.evaluate((kept) => Object.entries(JSON.parse(kept)).filter(([key]) => key.includes(':account:')).forEach(([key, value]) => sessionStorage.setItem(key, value)), kept);
+  assert.equal(await log('copy')(copy), 'tab-user');
+  const token = (target) => target.evaluate(() => window.account.login_?.refreshToken);
+  for (let round = 0; round < 3; round += 1) {
+    const before = await token(first);
+    const refresh = (target) => target.evaluate(() => window.account.refresh().catch((error) => error.message));
+    await Promise.all([refresh(first), refresh(copy)]);
+    await copy.waitForFunction((before) => window.account.login_ && window.account.login_.refreshToken !== before, before);
+    await first.waitForFunction((before) => window.account.login_ && window.account.login_.refreshToken !== before, before);
+    assert.equal(await token(first), await token(copy));
+  }
+  for (const target of [first, copy]) assert.equal(await target.evaluate(async () => (await window.account.me()).username), 'tab-user');
+  await context.close();
+});

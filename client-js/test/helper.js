@@ -1,4 +1,5 @@
 // Starts the real binary on a free port for a test file.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,9 +18,11 @@ export async function startServer(args = [], env = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'helios-js-'));
   const own = args.includes('--data-dir') ? [] : ['--data-dir', dir];
   const child = spawn(binary, [...args, '--listen', env.LISTEN ?? ':0', ...own], {
-    env: { ...process.env, ...env },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { HELIOS__TELEMETRY__LOG_LEVEL: 'debug', ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const told = [];
+  createInterface(child.stdout).on('line', (line) => SECRET.test(line) && told.push(line));
   const exited = new Promise((resolve) => child.once('exit', resolve));
   const url = await new Promise((resolve, reject) => {
     child.once('error', reject);
@@ -39,9 +42,13 @@ export async function startServer(args = [], env = {}) {
       child.kill('SIGKILL');
       await exited;
       rmSync(dir, { recursive: true, force: true });
+      assert.deepEqual(told, [], 'secrets were logged');
     },
   };
 }
+
+/** What no line of the log may have: passwords of tests, hashes, tokens, keys. */
+const SECRET = /correct horse|root password|\$2[aby]\$\d\d\$[./\w]{50}|h(?:k|rt)_\w{32,36}_[\w-]{43}|eyJ[\w-]+\.[\w-]+\.[\w-]{43}/;
 
 /** Waits until `holds`, never for a while. */
 export async function until(what, holds, patience = 15_000) {

@@ -142,6 +142,9 @@ async fn accounts(config: &Config, store: &Store, ring: &KeyRing) -> Result<Opti
         return Ok(None);
     }
     let accounts = Accounts::open(store, ring, &config.auth).await?;
+    if let Err(error) = accounts.audit().note_config(config.redacted()).await {
+        tracing::error!(%error, "it is not recorded what the server was told");
+    }
     if !config.auth.admin_user.is_empty() {
         let (name, password) = (&config.auth.admin_user, config.auth.admin_password.reveal());
         let made = accounts.ensure_admin(&AuditCaller::server(), name, password).await;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::problems::{Problem, Problems};
-use super::{Config, environment, open};
+use super::{Config, environment, existing, open};
 
 /// A value from the command line: its flag's name, its key and its text.
 #[derive(Clone, Debug)]
@@ -123,6 +123,9 @@ impl Merge {
                 let nearest = table.keys().max_by(|a, b| closeness(a, part).total_cmp(&closeness(b, part)));
                 let hint = nearest.filter(|nearest| closeness(nearest, part) > 0.6);
                 let before = path[..depth].iter().map(|part| format!("{part}.")).collect::<String>();
+                if let Some(ours) = existing::named_here(&path.join(".")) {
+                    return Err(format!("unknown key; here it is {ours}"));
+                }
                 return Err(match hint {
                     Some(nearest) => format!("unknown key; did you mean {before}{nearest}?"),
                     None => "unknown key".to_owned(),

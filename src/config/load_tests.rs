@@ -69,6 +69,19 @@ fn all_problems_are_told_at_once_with_their_place() {
 }
 
 #[test]
+fn keys_of_existing_servers_are_told_by_their_name_here() {
+    let path = std::env::temp_dir().join(format!("helios-existing-{}.toml", std::process::id()));
+    let text = "[gateway.rate_limit]\ndefault_capacity = 5\n[rate_limiting]\nburst_size = 3\n";
+    fs::write(&path, text).unwrap();
+    let environment = variables(&[("HELIOS__RATE_LIMITING__REQUESTS_PER_SECOND", "5")]);
+    let told = problems(Sources { file: Some(path.clone()), environment, ..Sources::default() });
+    fs::remove_file(&path).unwrap();
+    assert!(told[0].contains("gateway.rate_limit: unknown key; here it is limits.policies.api"), "{told:?}");
+    assert!(told[1].contains("rate_limiting: unknown key; here it is limits"), "{told:?}");
+    assert!(told[2].contains("here it is limits.policies.api.refill, with per = \"1s\""), "{told:?}");
+}
+
+#[test]
 fn values_that_do_not_fit_together_are_named() {
     let environment = variables(&[
         ("HELIOS__CONNECTIONS__FRAME_BYTES_MAX", "1KiB"),

@@ -5,6 +5,7 @@
 //! `configs/helios.toml` from them.
 
 mod environment;
+mod existing;
 mod load;
 mod open;
 mod problems;

@@ -36,6 +36,7 @@ impl From<AccountError> for MethodError {
                 Self::of(ErrorCode::Conflict, text).with_details(&json!({ "limit": limit }))
             }
             AccountError::Busy => ErrorCode::MethodBusy.into(),
+            AccountError::DiskFull => ErrorCode::DiskFull.into(),
             AccountError::Store(_) => ErrorCode::StoreUnavailable.into(),
             AccountError::Limit(_) => Self::of(ErrorCode::QuotaExceeded, text),
             // What lies where in the store is for the log.

@@ -43,6 +43,8 @@ pub struct MethodOptions {
     pub permission: Option<String>,
     /// Its answer holds something that is not to be on any disk.
     pub secret_answer: bool,
+    /// Its payload holds something that is not to be repeated, so what does not fit is told without its value.
+    pub secret_payload: bool,
     /// It is about the session of the caller, so that whoever has none cannot call it: HTTP.
     pub needs_session: bool,
     /// Peers can neither see nor call it.
@@ -79,6 +81,13 @@ impl MethodOptions {
     #[must_use]
     pub fn with_secret_answer(mut self) -> Self {
         self.secret_answer = true;
+        self
+    }
+
+    /// Says that nothing of its payload is to be repeated, not even where it does not fit.
+    #[must_use]
+    pub fn with_secret_payload(mut self) -> Self {
+        self.secret_payload = true;
         self
     }
 
@@ -207,7 +216,11 @@ impl Method {
                 .iter_errors(&value)
                 .take(ERRORS_MAX)
                 .map(|error| {
-                    format!("{}: {}", pointer(&error.instance_path().to_string()), shortened(&error))
+                    let text = match self.options.secret_payload {
+                        true => shortened(&error.masked()),
+                        false => shortened(&error),
+                    };
+                    format!("{}: {text}", pointer(&error.instance_path().to_string()))
                 })
                 .collect();
             if !errors.is_empty() {

@@ -5,132 +5,23 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpRequest;
+use actix_web::{HttpMessage, HttpRequest};
 use parking_lot::Mutex;
 use serde_json::Value as Json;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::http_peer::HttpPeer;
 use super::serve::Surroundings;
 use super::{identity, observe};
-use crate::auth::{Accounts, Issued, Principal};
+use crate::auth::{Accounts, Principal};
 use crate::base::StarlingId;
 use crate::dispatch::{
-    self, Answer, BoxFuture, Call, CallError, Extensions, Face, Left, MethodError, Peer, Refused, SendError,
-    SessionData, Starling,
+    Answer, Call, Extensions, Face, Left, MethodError, Peer, Refused, SessionData, Starling,
 };
-use crate::protocol::{CloseCode, Codec, Dialect, ErrorCode, MethodName, Outgoing, Payload, Raw, RequestId};
-use crate::starling::{DrainPhase, Shared};
+use crate::protocol::{ErrorCode, Payload, RequestId};
+use crate::starling::DrainPhase;
 use crate::telemetry::Metrics;
-
-/// Whoever sent an HTTP request. There is nothing behind it but the answer: no session, no messages.
-struct HttpPeer {
-    id: StarlingId,
-    face: Face,
-    address: Option<IpAddr>,
-    principal: Arc<Principal>,
-    /// What the limit that lets it through leaves.
-    left: Mutex<Option<Left>>,
-    shared: Arc<Shared>,
-    /// Where what the method says goes, if anybody wants it.
-    told: Option<Told>,
-    extensions: Extensions,
-    data: SessionData,
-    /// Cancelled when nobody waits for the answer any more.
-    ended: CancellationToken,
-}
-
-impl Peer for HttpPeer {
-    fn id(&self) -> StarlingId {
-        self.id
-    }
-
-    fn dialect(&self) -> Dialect {
-        Dialect { codec: Codec::Json, extensions: false }
-    }
-
-    fn principal(&self) -> Arc<Principal> {
-        Arc::clone(&self.principal)
-    }
-
-    /// The answer says who it is now; the next request has to show it.
-    fn identify(&self, _: &Arc<Principal>, _: Principal) -> bool {
-        true
-    }
-
-    fn address(&self) -> Option<IpAddr> {
-        self.address
-    }
-
-    fn face(&self) -> Face {
-        self.face
-    }
-
-    fn limited(&self, left: Left) {
-        *self.left.lock() = Some(left);
-    }
-
-    fn send(&self, message: &Outgoing<'_>) -> Result<(), SendError> {
-        let Outgoing::Notification { request_id: Some(_), topic, data, .. } = message else {
-            return Err(SendError::Closed);
-        };
-        // Whoever does not listen has asked for the result alone.
-        let Some(told) = &self.told else { return Ok(()) };
-        let data = data.map(Raw::read::<Json>).transpose()?.unwrap_or_default();
-        told.try_send(((*topic).to_owned(), data)).map_err(|error| match error {
-            TrySendError::Full(_) => SendError::SlowConsumer,
-            TrySendError::Closed(_) => SendError::Closed,
-        })
-    }
-
-    fn request(
-        &self,
-        _: &MethodName,
-        _: Option<Payload>,
-        _: Duration,
-    ) -> BoxFuture<Result<Option<Payload>, CallError>> {
-        Box::pin(async { Err(CallError::Lost) })
-    }
-
-    fn close(&self, _: CloseCode, _: &'static str) {}
-
-    fn revoke(&self) {}
-
-    fn state_token(&self) -> BoxFuture<Result<Issued, MethodError>> {
-        Box::pin(async { Err(no_session()) })
-    }
-
-    fn publish(&self, topic: &str, data: Payload) -> BoxFuture<Result<dispatch::Told, MethodError>> {
-        self.shared.publish(topic, data)
-    }
-
-    fn is_connected(&self) -> bool {
-        false
-    }
-
-    fn extensions(&self) -> &Extensions {
-        &self.extensions
-    }
-
-    fn data(&self) -> &SessionData {
-        &self.data
-    }
-
-    fn data_changed(&self) {}
-
-    fn is_kept(&self) -> bool {
-        false
-    }
-
-    fn saved(&self) -> BoxFuture<bool> {
-        Box::pin(async { false })
-    }
-
-    fn ended(&self) -> CancellationToken {
-        self.ended.clone()
-    }
-}
 
 /// A request that is not answered yet.
 struct Counted(Arc<Metrics>);
@@ -141,9 +32,8 @@ impl Drop for Counted {
     }
 }
 
-fn no_session() -> MethodError {
-    MethodError::of(ErrorCode::MethodError, "This needs a session, and HTTP has none")
-}
+/// How often it is looked whether somebody who waits may still have what it waits for.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// An HTTP request on its way to a method.
 #[derive(Debug)]
@@ -184,6 +74,9 @@ impl<'a> Caller<'a> {
         let principal = identity::principal(&around.shared, query, &header, true)?;
         let address = request.peer_addr().map(|address| address.ip());
         let id = observe::request_id_of(request);
+        if let Some(name) = principal.name() {
+            request.extensions_mut().insert(observe::CallerName(name.to_owned()));
+        }
         Ok(Self { around, face, id, address, principal: Arc::new(principal) })
     }
 
@@ -245,6 +138,27 @@ impl<'a> Caller<'a> {
         Answered { result, left }
     }
 
+    /// Ends when the caller may not have the answer any more: its login was ended, or its rights are gone.
+    async fn lost(&self, method: &str) -> MethodError {
+        let Some(accounts) = &self.around.shared.accounts else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let grace_ms = accounts.options().grace.as_ms();
+            let renewed = accounts.renewed(&self.principal, grace_ms);
+            let still_may = renewed.map_err(MethodError::from).and_then(|principal| {
+                let needed = self.around.shared.registry.get(method);
+                let needed = needed.and_then(|method| method.options().permission.as_deref());
+                match needed.filter(|permission| !principal.may(permission)) {
+                    Some(permission) => Err(MethodError::permission(permission)),
+                    None => Ok(()),
+                }
+            });
+            if let Err(error) = still_may {
+                return error;
+            }
+        }
+    }
+
     async fn ask(&self, starling: Starling, method: &str, payload: &Json) -> Result<Json, MethodError> {
         let shared = &self.around.shared;
         // Nothing is what a socket sends that has nothing to say.
@@ -261,7 +175,11 @@ impl<'a> Caller<'a> {
             drop(answer.send(result));
             context.mark_sent();
         });
-        let reply = answered.await.unwrap_or_else(|_| Err(ErrorCode::InternalError.into()))?;
+        let reply = tokio::select! {
+            biased;
+            answer = answered => answer.unwrap_or_else(|_| Err(ErrorCode::InternalError.into()))?,
+            error = self.lost(method) => return Err(error),
+        };
         let Some(payload) = reply.into_payload() else { return Ok(Json::Null) };
         payload.read().map_err(|error| {
             tracing::error!(%error, method, "the answer of a method is not JSON");

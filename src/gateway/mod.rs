@@ -6,6 +6,7 @@ mod caller;
 mod compress;
 mod cors;
 mod health;
+mod http_peer;
 mod identity;
 mod observe;
 mod options;

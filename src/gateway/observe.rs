@@ -1,6 +1,7 @@
 //! What happens around every HTTP request: its id, its span, its log line, its metrics, its headers.
 
-use std::time::Instant;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -27,6 +28,7 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     request.extensions_mut().insert(id);
     let method = known_method(request.method().as_str());
     let around = request.app_data::<Data<Surroundings>>().cloned();
+    let access = around.as_ref().filter(|around| around.options.access_log).map(|_| Access::of(&request));
     let mut response = next.call(request).await?;
     let route = response.request().match_pattern().unwrap_or_else(|| "unknown".into());
     let status = response.status().as_u16();
@@ -42,9 +44,38 @@ pub(super) async fn observe<B: MessageBody + 'static>(
         cors::decorate(&mut response, &around.options.cors_origin);
     }
     let _scope = enter_request(id.as_ascii());
+    if let Some(access) = access {
+        access.log(response.request(), method, status, took);
+    }
     tracing::debug!(method, route, status, took_us = took.as_micros() as u64, "http request");
     Ok(response)
 }
+
+/// What the access log says of a request beside its answer.
+struct Access {
+    path: String,
+    address: Option<IpAddr>,
+}
+
+impl Access {
+    fn of(request: &ServiceRequest) -> Self {
+        // Without the query: tokens may be in it.
+        Self { path: request.path().to_owned(), address: request.peer_addr().map(|address| address.ip()) }
+    }
+
+    fn log(self, request: &HttpRequest, method: &str, status: u16, took: Duration) {
+        let Self { path, address } = self;
+        let user = request.extensions().get::<CallerName>().map(|name| name.0.clone());
+        tracing::info!(
+            target: "access", method, path, status, took_us = took.as_micros() as u64,
+            address = address.map(|address| address.to_string()), user, "request",
+        );
+    }
+}
+
+/// The name of whoever sent a request, once that is known.
+#[derive(Debug)]
+pub(super) struct CallerName(pub(super) String);
 
 /// The id of a request: the one that it has brought, or one that it has got.
 pub(super) fn request_id_of(request: &HttpRequest) -> RequestId {

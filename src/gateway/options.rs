@@ -25,6 +25,9 @@ pub struct GatewayOptions {
     pub playground: bool,
     /// Origin whose pages may read HTTP answers: "*" for all, or one such as `https://example.com`.
     pub cors_origin: String,
+    /// Log a line for every HTTP request, at the level info: method, path without query, status, time, request id, address
+    /// and user.
+    pub access_log: bool,
     /// Requests below /api that one address may send within api_window; 0 is no limit.
     pub api_requests_max: u64,
     /// The window of api_requests_max.
@@ -69,6 +72,7 @@ impl Default for GatewayOptions {
             http_connections_max: 512,
             playground: false,
             cors_origin: "*".into(),
+            access_log: false,
             api_requests_max: 1_000,
             api_window: Span::secs(900),
             tls: TlsOptions::default(),

@@ -14,7 +14,8 @@ use crate::universes::UniverseError;
 pub(super) fn store(error: &StoreError) -> MethodError {
     match error {
         // The reasons name files and devices; those are for the log.
-        StoreError::DiskFull(_) | StoreError::Broken(_) | StoreError::Closed | StoreError::Snapshot(_) => {
+        StoreError::DiskFull(_) => ErrorCode::DiskFull.into(),
+        StoreError::Broken(_) | StoreError::Closed | StoreError::Snapshot(_) => {
             ErrorCode::StoreUnavailable.into()
         }
     }
@@ -117,5 +118,18 @@ pub(super) fn watch(error: &WatchError) -> MethodError {
                 .with_details(&json!({ "position": position.to_string() }))
         }
         WatchError::Closed => ErrorCode::StoreUnavailable.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_a_broken_one() {
+        let told = |error: &StoreError| store(error).code().to_owned();
+        assert_eq!(told(&StoreError::DiskFull("no space on /dev/x".into())), "DISK_FULL");
+        assert_eq!(told(&StoreError::Broken("/dev/x".into())), "STORE_UNAVAILABLE");
+        assert_eq!(ErrorCode::DiskFull.http_status(), 507);
     }
 }

@@ -1,5 +1,7 @@
 //! `sessions:*` and `config:get`: who is here, and what the server was told, for administrators.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -62,9 +64,12 @@ pub(super) fn add(to: &mut RegistryBuilder, desk: &TopicDesk, accounts: Option<&
         let (mine, audited) = (mine.clone(), accounts.clone());
         async move {
             let entry = AuditEntry::done("session.disconnect", format!("session:{}", params.session));
-            let done = disconnect(&mine, &params)?;
-            audit(audited.as_ref(), &ctx, entry.changing(None, Some(done.clone()))).await?;
-            Ok::<Json, MethodError>(done)
+            let session = named(&mine, &params.session)?;
+            // Recorded first: what cannot be recorded is not done.
+            let told = json!({ "ended": params.end });
+            audit(audited.as_ref(), &ctx, entry.changing(None, Some(told))).await?;
+            disconnect(&session, params.end);
+            Ok::<Json, MethodError>(json!({ "disconnected": true, "ended": params.end }))
         }
     });
     let about = options("What the server was told, without secrets.", "admin:config").idempotent();
@@ -105,16 +110,18 @@ fn about(session: &Session) -> Json {
     })
 }
 
-fn disconnect(desk: &TopicDesk, params: &Disconnect) -> Result<Json, MethodError> {
+fn named(desk: &TopicDesk, text: &str) -> Result<Arc<Session>, MethodError> {
     let no_session = || {
         MethodError::of(ErrorCode::NotFound, "There is no such session")
             .with_details(&json!({ "what": "session" }))
     };
-    let id = params.session.parse().map_err(|_| no_session())?;
-    let session = desk.shared()?.session(id).ok_or_else(no_session)?;
-    match params.end {
+    let id = text.parse().map_err(|_| no_session())?;
+    desk.shared()?.session(id).ok_or_else(no_session)
+}
+
+fn disconnect(session: &Session, end: bool) {
+    match end {
         true => session.close(CloseCode::Policy, "an administrator has ended the session"),
         false => session.close_link(CloseCode::Restart, "an administrator has closed the connection"),
     }
-    Ok(json!({ "disconnected": true, "ended": params.end }))
 }

@@ -89,6 +89,7 @@ error_codes! {
     ProxyError "PROXY_ERROR" Peer retry true http 502 "The other peer could not be reached"
     ProxyTimeout "PROXY_TIMEOUT" Peer retry true http 504 "The other peer did not answer in time"
     StoreUnavailable "STORE_UNAVAILABLE" Server retry true http 503 "The store takes no writes now"
+    DiskFull "DISK_FULL" Server retry true http 507 "The disk is full"
     QuotaExceeded "QUOTA_EXCEEDED" Server retry false http 507 "The store may not hold more"
     PositionLost "POSITION_LOST" Caller retry false http 410 "The history does not go back so far"
     UniverseNotFound "UNIVERSE_NOT_FOUND" Caller retry false http 404 "There is no such universe or file"

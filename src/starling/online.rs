@@ -144,6 +144,8 @@ fn end_tokens(shared: &Shared) {
                 session.warn_of_expiry(grace_ms);
                 shared.online.close_at(at + grace_ms, id);
             }
+            // One that was shown later has its whole grace too.
+            End::Close if at + grace_ms > now_ms => shared.online.close_at(at + grace_ms, id),
             _ => session.close_expired(),
         }
     }

@@ -1,6 +1,7 @@
 //! What the server does, asked the way a peer would: over real sockets, HTTP and the command line.
 
 mod accounts;
+mod accounts_edges;
 mod accounts_sockets;
 mod api;
 mod atlas_lines;

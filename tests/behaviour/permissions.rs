@@ -2,23 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use helios::peer::PeerError;
 use serde_json::{Value, json};
 
 use crate::accounts::{PASSWORD, admin, logged_in, peer_of, refused, server, server_with, text};
 use crate::rest::with;
 
+/// An id that nobody has.
+const ANY_ID: &str = "0191e996-0000-7000-8000-000000000000";
+
 /// What everybody may call who has shown nothing.
 fn open_to_all(method: &str) -> bool {
     let namespace = method.split(':').next().unwrap();
-    if ["universe:gc", "universe:materialize"].contains(&method) {
-        return false;
-    }
-    // Topics ask their own rules; `demo` is for tests; universes are open in this server.
-    matches!(
-        namespace,
-        "auth" | "demo" | "metrics" | "starling" | "system" | "topic" | "universe" | "universes"
-    )
+    // Topics ask their own rules; `demo` is for tests.
+    matches!(namespace, "auth" | "demo" | "metrics" | "starling" | "system" | "topic")
 }
+
+/// What would log the caller out or take long.
+const ENDS: [&str; 6] =
+    ["auth:logout", "auth:logoutAll", "starling:end", "demo:hang", "demo:slow", "universe:benchmark"];
 
 /// Whether one of the roles that every server has may call a method, beyond what everybody may.
 fn expected(role: &str, method: &str) -> bool {
@@ -33,7 +35,7 @@ fn expected(role: &str, method: &str) -> bool {
 
 #[tokio::test]
 async fn every_method_asks_every_role() {
-    let server = server_with(|config| config.universes.everyone = true);
+    let server = server_with(|config| config.universes.everyone = false);
     let root = with(&server, &admin(&server).await);
     let listed = server.peer().await.request("system:methods", &Value::Null).await.unwrap();
     let methods: BTreeMap<String, Value> = listed["methods"]
@@ -56,9 +58,7 @@ async fn every_method_asks_every_role() {
         }
         for (method, permission) in &methods {
             // What would log out or take long is not called; the gate is the same for all.
-            if ["auth:logout", "auth:logoutAll", "starling:end", "demo:hang", "universe:benchmark"]
-                .contains(&method.as_str())
-            {
+            if ENDS.contains(&method.as_str()) {
                 continue;
             }
             let (status, answer) = with(&server, &token)
@@ -68,10 +68,22 @@ async fn every_method_asks_every_role() {
             let denied = (status == 401 || status == 403) && missing.is_string() && missing == permission;
             let may = open_to_all(method) || expected(role, method);
             assert_eq!(!denied, may, "{role} calls {method}: {status} {answer}");
-            assert!(
-                !denied || status == if role == "anonymous" { 401 } else { 403 },
-                "{role} calls {method}"
-            );
+            let unknown = answer["error"]["code"] == "UNAUTHENTICATED";
+            assert!(role == "anonymous" || !unknown, "{role} is known: {method}: {answer}");
+            assert!(!denied || status == if unknown { 401 } else { 403 }, "{role} calls {method}");
+            asked += 1;
+        }
+        // The same gate, by a socket.
+        let mut peer = if token.is_empty() { server.peer().await } else { peer_of(&server, &token).await };
+        for (method, permission) in methods.iter().filter(|(method, _)| !ENDS.contains(&method.as_str())) {
+            let answer = peer.request(method, &json!("no payload of any")).await;
+            let missing = match answer {
+                Err(PeerError::Failed(failure)) => failure.details["permission"].clone(),
+                _ => Value::Null,
+            };
+            let denied = missing.is_string() && missing == *permission;
+            let may = open_to_all(method) || expected(role, method);
+            assert_eq!(!denied, may, "{role} calls {method} by a socket");
             asked += 1;
         }
     }
@@ -188,6 +200,7 @@ async fn nobody_hands_out_what_is_not_his() {
     let token = text(&logged_in(&server, "ann").await["accessToken"]);
     root.post("/admin/users/ann/roles", json!({ "role": "helper" })).await;
     let ann = with(&server, &token);
+    let roots = root.post("/api/v1/auth/keys", json!({ "name": "mine", "scopes": ["*"] })).await.1;
     let new = |name: &str, role: &str| json!({ "username": name, "password": PASSWORD, "roles": [role] });
     for (status, answer) in [
         ann.post("/admin/users", new("eve", "admin")).await,
@@ -195,6 +208,9 @@ async fn nobody_hands_out_what_is_not_his() {
         ann.patch("/admin/users/root", json!({ "password": "a new password" })).await,
         ann.patch("/admin/users/root", json!({ "disabled": true })).await,
         ann.delete("/admin/users/root").await,
+        ann.post("/admin/users/root/logout", Value::Null).await,
+        ann.delete(&format!("/admin/users/root/keys/{}", text(&roots["id"]))).await,
+        ann.post("/api/v1/rpc/users:revokeToken", json!({ "user": "root", "jti": ANY_ID })).await,
         ann.put("/admin/roles/helper", json!({ "permissions": ["*"] })).await,
         ann.put("/admin/roles/other", json!({ "permissions": ["universe:read"] })).await,
     ] {

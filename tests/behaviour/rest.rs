@@ -364,6 +364,37 @@ async fn administrators_see_sessions_topics_metrics_and_the_configuration() {
 }
 
 #[tokio::test]
+async fn every_route_is_described() {
+    let server = server();
+    let document = with(&server, "").get("/api/v1/openapi.json").await.1;
+    let mut found = 0;
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/gateway/v1")).unwrap() {
+        let path = file.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let scope = if path.file_name().unwrap().to_string_lossy().starts_with("admin") {
+            "/admin"
+        } else {
+            "/api/v1"
+        };
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for start in ["at(\"", "at(\n        \"", "web::resource(\""] {
+            for route in code.split(start).skip(1).map(|rest| rest.split('"').next().unwrap()) {
+                let route = route.replace(":.*}", "}");
+                // The page, the description itself, and methods, each of which is there by its name.
+                if route.starts_with("/docs") || ["/openapi.json", "/rpc/{method}"].contains(&route.as_str())
+                {
+                    continue;
+                }
+                let described = document["paths"].get(format!("{scope}{route}"));
+                assert!(described.is_some(), "{} answers {scope}{route}", path.display());
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 25, "{found} routes");
+}
+
+#[tokio::test]
 async fn the_description_names_every_route_and_method() {
     let server = server();
     let (status, document) = with(&server, "").get("/api/v1/openapi.json").await;

@@ -16,6 +16,7 @@ async fn the_logs_of_a_whole_story_hold_no_secret() {
         .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data-dir"])
         .arg(directory.path().join("data"))
         .env("HELIOS__TELEMETRY__LOG_LEVEL", "trace")
+        .env("HELIOS__GATEWAY__ACCESS_LOG", "true")
         .env("HELIOS__AUTH__BCRYPT_COST", "4")
         .env("HELIOS_ADMIN_USER", "root")
         .env("HELIOS_ADMIN_PASSWORD", "another secret password")
@@ -56,11 +57,23 @@ async fn the_logs_of_a_whole_story_hold_no_secret() {
     assert!(Peer::connect(&url, &PeerOptions { credential: bad, ..PeerOptions::default() }).await.is_err());
     let change = json!({ "currentPassword": PASSWORD, "newPassword": "the next secret password" });
     peer.request("auth:changePassword", &change).await.unwrap();
+    let by_key = text(&key["key"]);
+    let asked = tokio::task::spawn_blocking(move || {
+        let url = format!("http://127.0.0.1:{port}/api/v1/auth/me?recover={by_key}");
+        ureq::get(url).header("x-api-key", by_key).call().unwrap().status().as_u16()
+    });
+    assert_eq!(asked.await.unwrap(), 200);
     drop((peer, other));
     child.kill().unwrap();
     child.wait().unwrap();
     let logs = reader.join().unwrap();
     assert!(logs.lines().count() > 20, "at trace level there is much");
+    let access = logs.lines().find(|line| line.contains("\"access\"") && line.contains("/api/v1/auth/me"));
+    let access: Value = serde_json::from_str(access.expect("the access log has the request")).unwrap();
+    let extra = &access["extra"];
+    assert_eq!((&extra["user"], &extra["address"]), (&json!("ann"), &json!("127.0.0.1")), "{access}");
+    assert_eq!((&extra["method"], &extra["status"]), (&json!("GET"), &json!(200)), "{access}");
+    assert!(access["request_id"].is_string() && extra["path"] == "/api/v1/auth/me", "{access}");
     // Of tokens, the end of the part that makes them good. It may have any of their letters.
     let tail = |token: &Value| text(token).split_off(text(token).len() - 24);
     let secrets = [

@@ -14,6 +14,11 @@ export class Account {
     refreshing: Promise<boolean> | null;
     /** @type {any} */
     timer: any;
+    /** @type {any} */
+    tabs: any;
+    locks: any;
+    /** Refresh tokens that this tab has used up. @type {Set<string>} */
+    used: Set<string>;
     /** Who is logged in, as far as this side knows. @type {{ userId: string, username: string } | null} */
     get user(): {
         userId: string;
@@ -68,6 +73,17 @@ export class Account {
      * @returns {Promise<boolean>} whether somebody is still logged in
      */
     refresh(): Promise<boolean>;
+    /**
+     * Refreshes, unless another tab has taken the same token for it: then that one tells what it was given.
+     * @param {() => Promise<boolean>} ask
+     * @returns {Promise<boolean>}
+     */
+    alone(ask: () => Promise<boolean>): Promise<boolean>;
+    /** @param {{ was: string, login?: Login }} told by another tab with the same login, or asked without one */
+    heard({ was, login }: {
+        was: string;
+        login?: Login;
+    }): undefined;
     /** @param {string} method */
     leave(method: string): Promise<void>;
     /**

@@ -50,9 +50,12 @@ pub enum AccountError {
     /// Too many passwords wait to be hashed.
     #[error("too many logins wait; try again in a moment")]
     Busy,
+    /// The disk is full.
+    #[error("the disk is full")]
+    DiskFull,
     /// The store does not take it.
     #[error("the store does not take it")]
-    Store(#[from] StoreError),
+    Store(#[source] StoreError),
     /// A limit of the store is met.
     #[error("the store does not take it: {0}")]
     Limit(String),
@@ -95,6 +98,15 @@ impl Unauthenticated {
 impl From<Unauthenticated> for AccountError {
     fn from(refusal: Unauthenticated) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<StoreError> for AccountError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::DiskFull(_) => Self::DiskFull,
+            other => Self::Store(other),
+        }
     }
 }
 

@@ -94,13 +94,26 @@ impl Hasher {
         let hash = hash.unwrap_or_else(|| self.0.decoy.clone());
         // What is too long for bcrypt is nobody's password, though its beginning may be somebody's.
         let whole = password.len() <= PASSWORD_MAX;
-        let fits = self.run(move || bcrypt::verify(&password, &hash).unwrap_or(false)).await?;
-        Ok(there && whole && fits)
+        let missing = self.missing_costs(&hash);
+        let fits = self.run(move || {
+            let fits = bcrypt::verify(&password, &hash).unwrap_or(false);
+            // Each cost is twice the one before, so these and the hash take as long as one with the cost of now.
+            for cost in missing {
+                std::hint::black_box(bcrypt::hash(&password[..0], cost).is_ok());
+            }
+            fits
+        });
+        Ok(fits.await? && there && whole)
     }
 
     /// Whether a hash was made with less cost than is asked for now.
     pub(super) fn is_weak(&self, hash: &str) -> bool {
-        hash.split('$').nth(2).and_then(|cost| cost.parse::<u32>().ok()).is_none_or(|cost| cost < self.0.cost)
+        cost_of(hash).is_none_or(|cost| cost < self.0.cost)
+    }
+
+    /// Costs from that of a hash up to that of now: what verifying it takes less.
+    fn missing_costs(&self, hash: &str) -> std::ops::Range<u32> {
+        cost_of(hash).unwrap_or(self.0.cost)..self.0.cost
     }
 
     async fn run<T: Send + 'static>(
@@ -121,6 +134,11 @@ impl Hasher {
         self.0.shared.push(Work { run: Box::new(run), is_wanted: Box::new(is_wanted) })?;
         answered.await.map_err(|_| HashError::Failed)
     }
+}
+
+/// The cost that a hash was made with.
+fn cost_of(hash: &str) -> Option<u32> {
+    hash.split('$').nth(2).and_then(|cost| cost.parse().ok())
 }
 
 impl Shared {
@@ -199,6 +217,25 @@ mod tests {
             Err(HashError::Failed),
             "nothing is cut off in silence"
         );
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_less_cost_takes_as_long_to_verify_as_none() {
+        let old = Hasher::start(1, 4, 6).unwrap().hash("correct horse".into()).await.unwrap();
+        let hasher = Hasher::start(1, 4, 10).unwrap();
+        assert_eq!(hasher.missing_costs(&old).map(|cost| 1 << cost).sum::<u32>() + (1 << 6), 1 << 10);
+        let hashed = async |hash: Option<&String>| {
+            let mut took = Vec::new();
+            for _ in 0..3 {
+                let began = std::time::Instant::now();
+                assert!(!hasher.verify("a wrong one".into(), hash.cloned()).await.unwrap());
+                took.push(began.elapsed().as_secs_f64());
+            }
+            took.into_iter().fold(f64::MAX, f64::min)
+        };
+        let (known, unknown) = (hashed(Some(&old)).await, hashed(None).await);
+        assert!((0.6..1.7).contains(&(known / unknown)), "{known} s and {unknown} s");
+        assert!(hasher.verify("correct horse".into(), Some(old)).await.unwrap());
     }
 
     #[tokio::test]

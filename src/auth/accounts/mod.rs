@@ -88,7 +88,7 @@ impl Accounts {
         match accounts.write_first_roles().await {
             Ok(()) => {}
             // Whoever is there already can go on; the roles come with the next start.
-            Err(error @ (AccountError::Store(_) | AccountError::Limit(_))) => {
+            Err(error @ (AccountError::DiskFull | AccountError::Store(_) | AccountError::Limit(_))) => {
                 tracing::error!(%error, "the roles that every server has cannot be written");
             }
             Err(error) => return Err(OpenAccountsError::Roles(error)),

@@ -70,6 +70,10 @@ impl Default for AccountOptions {
     }
 }
 
+/// The longest life of an access token, and the longest grace after it.
+pub(super) const ACCESS_LIFETIME_MAX: Span = Span::secs(86_400);
+pub(super) const GRACE_MAX: Span = Span::secs(3_600);
+
 impl AccountOptions {
     /// What is wrong with the values, each with its key.
     pub fn problems(&self) -> Vec<(&'static str, String)> {
@@ -80,10 +84,10 @@ impl AccountOptions {
             }
         };
         check("access_lifetime", self.access_lifetime >= Span::secs(1), "must be at least 1s");
-        check("access_lifetime", self.access_lifetime <= Span::secs(86_400), "must be at most 24h");
+        check("access_lifetime", self.access_lifetime <= ACCESS_LIFETIME_MAX, "must be at most 24h");
         let longer = self.refresh_lifetime >= self.access_lifetime;
         check("refresh_lifetime", longer, "must not be less than access_lifetime");
-        check("grace", self.grace <= Span::secs(3_600), "must be at most 1h");
+        check("grace", self.grace <= GRACE_MAX, "must be at most 1h");
         check("bcrypt_cost", (4..=16).contains(&self.bcrypt_cost), "must be between 4 and 16");
         check("hash_queue", self.hash_queue > 0, "must be at least 1");
         check("audit_max", self.audit_max >= 1_000, "must be at least 1000");

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::error::{AccountError, Unauthenticated};
 use super::login::{LoggedIn, target};
+use super::options::{ACCESS_LIFETIME_MAX, GRACE_MAX};
 use super::records::{Login, User, login_key, put_until, read, revoked_key, user_key};
 use super::{Accounts, Planned, secret};
 use crate::auth::TokenRefusal;
@@ -90,10 +91,10 @@ impl Accounts {
         put_until(login_key(sid), login, Expiry::At(until))
     }
 
-    /// Declares a token or a login void, for as long as anything that it has given may be shown.
+    /// Declares a token or a login void, for as long as anything that it has given may be shown: it may have been signed
+    /// when tokens had a longer life.
     pub(super) fn revocation(&self, id: Uuid, user: UserId) -> Command {
-        let options = &self.0.options;
-        let until = self.now_ms() + options.access_lifetime.as_ms() + options.grace.as_ms() + 60_000;
+        let until = self.now_ms() + ACCESS_LIFETIME_MAX.as_ms() + GRACE_MAX.as_ms();
         let whose: Json = json!({ "user": user });
         put_until(revoked_key(id), &whose, Expiry::At(until))
     }

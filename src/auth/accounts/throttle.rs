@@ -32,7 +32,12 @@ pub(super) struct Throttle {
 
 /// An attempt that is allowed. Unless it has succeeded, it counts.
 #[derive(Debug)]
-pub(super) struct Attempt([(u64, u64); 3]);
+pub(super) struct Attempt {
+    /// The bucket of the name from this network.
+    here: u64,
+    /// The buckets that it took from.
+    taken: Vec<u64>,
+}
 
 impl Throttle {
     pub(super) fn new(attempts: u64, interval_ms: u64) -> Self {
@@ -51,7 +56,7 @@ impl Throttle {
         let keys =
             [(key(&(0, name, network)), self.attempts), (key(&(1, name)), wide), (key(&(2, network)), wide)];
         if self.attempts == 0 {
-            return Ok(Attempt(keys));
+            return Ok(Attempt { here: keys[0].0, taken: Vec::new() });
         }
         let mut buckets = self.buckets.lock();
         if buckets.len() + keys.len() > BUCKETS_MAX {
@@ -80,7 +85,7 @@ impl Throttle {
             }
             taken.push(key);
         }
-        Ok(Attempt(keys))
+        Ok(Attempt { here: keys[0].0, taken })
     }
 
     /// The attempt has succeeded.
@@ -90,14 +95,14 @@ impl Throttle {
         if known.len() >= BUCKETS_MAX {
             known.clear();
         }
-        known.insert(attempt.0[0].0, now_ms);
+        known.insert(attempt.here, now_ms);
     }
 
     /// The attempt was never decided.
     pub(super) fn forgive(&self, attempt: &Attempt) {
         let mut buckets = self.buckets.lock();
-        for (key, _) in attempt.0 {
-            if let Some(bucket) = buckets.get_mut(&key) {
+        for key in &attempt.taken {
+            if let Some(bucket) = buckets.get_mut(key) {
                 bucket.give_back(1);
             }
         }
@@ -162,6 +167,22 @@ mod tests {
         }
         assert!(throttle.attempt("ann", HERE, 0).is_err(), "the name is locked");
         assert!(throttle.attempt("ann", THERE, 0).is_ok(), "and not from where its owner is");
+    }
+
+    #[test]
+    fn who_comes_from_a_known_network_gives_nothing_back_that_was_not_taken() {
+        let throttle = Throttle::new(1, 1_000_000);
+        let comes = |throttle: &Throttle| {
+            let attempt = throttle.attempt("ann", THERE, 0).unwrap();
+            throttle.succeeded(&attempt, 0);
+        };
+        comes(&throttle);
+        let guess = |last: u8| throttle.attempt("ann", Some(IpAddr::from([10, 1, 1, last])), 0).is_ok();
+        assert_eq!((0..30).filter(|last| guess(*last)).count(), 10);
+        for last in 30..60 {
+            comes(&throttle);
+            assert!(!guess(last), "its owner opens it to nobody");
+        }
     }
 
     #[test]

@@ -116,7 +116,10 @@ impl Accounts {
         name: &str,
         password: &str,
     ) -> Result<bool, AccountError> {
-        if self.user_named(name)?.is_some() {
+        if let Some(user) = self.user_named(name)? {
+            if !self.is_admin(&self.view(), &self.roles_of(user.id)?, &Role::clone)? {
+                tracing::warn!(user = name, "there is a user of the administrator's name, who is none");
+            }
             return Ok(false);
         }
         let (name, password) = (name.to_owned(), password.to_owned());
@@ -134,15 +137,53 @@ impl Accounts {
         id: UserId,
         password: &str,
     ) -> Result<User, AccountError> {
+        self.update_user(caller, id, None, Some(password)).await
+    }
+
+    /// Sets a password, whether the user may log in, or both: all of it or nothing. All logins of the user end with a new
+    /// password.
+    ///
+    /// # Errors
+    /// If there is no such user, the password is none, or nobody would be left to administrate.
+    pub async fn update_user(
+        &self,
+        caller: &AuditCaller,
+        id: UserId,
+        disabled: Option<bool>,
+        password: Option<&str>,
+    ) -> Result<User, AccountError> {
         let user = self.user(id)?;
-        if let Some(problem) = password_problem(password, &user.username) {
-            return Err(AccountError::Invalid("password", problem.to_owned()));
+        let mut hash = None;
+        if let Some(password) = password {
+            if let Some(problem) = password_problem(password, &user.username) {
+                return Err(AccountError::Invalid("password", problem.to_owned()));
+            }
+            hash = Some(self.0.hasher.hash(password.to_owned()).await?);
         }
-        let hash = self.0.hasher.hash(password.to_owned()).await?;
-        self.edit_user(caller, id, |user| {
-            user.password_hash = hash;
-            user.generation += 1;
-            Ok(AuditEntry::done("user.password", target(user)))
+        self.change(caller, move |me, view| {
+            let mut user = me.user_in(view, id)?;
+            let was_disabled = user.disabled;
+            user.disabled = disabled.unwrap_or(was_disabled);
+            if user.disabled && disabled.is_some() {
+                let others = |other, roles: &[String]| (other != id).then(|| roles.to_vec());
+                me.check_admin_left(view, &others, &Role::clone)?;
+            }
+            let action = match (disabled, &hash) {
+                (_, Some(_)) => "user.password",
+                (Some(true), None) => "user.disable",
+                _ => "user.enable",
+            };
+            if let Some(hash) = hash {
+                user.password_hash = hash;
+                user.generation += 1;
+            }
+            let told = |disabled| Some(json!({ "disabled": disabled }));
+            let entry = AuditEntry::done(action, target(&user));
+            let entry = match disabled {
+                Some(disabled) => entry.changing(told(was_disabled), told(disabled)),
+                None => entry,
+            };
+            Ok(Planned { entry, commands: vec![put(user_key(id), &user)], gives: user })
         })
         .await
     }
@@ -157,22 +198,7 @@ impl Accounts {
         id: UserId,
         disabled: bool,
     ) -> Result<User, AccountError> {
-        self.change(caller, move |me, view| {
-            let mut user = me.user_in(view, id)?;
-            let before = json!({ "disabled": std::mem::replace(&mut user.disabled, disabled) });
-            if disabled {
-                me.check_admin_left(
-                    view,
-                    &|other, roles| (other != id).then(|| roles.to_vec()),
-                    &Role::clone,
-                )?;
-            }
-            let action = if disabled { "user.disable" } else { "user.enable" };
-            let entry = AuditEntry::done(action, target(&user));
-            let entry = entry.changing(Some(before), Some(json!({ "disabled": disabled })));
-            Ok(Planned { entry, commands: vec![put(user_key(id), &user)], gives: user })
-        })
-        .await
+        self.update_user(caller, id, Some(disabled), None).await
     }
 
     /// Deletes a user with its roles and keys. Its name is free again.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 use tokio::sync::Mutex;
 
 use super::record::{AuditCaller, AuditEntry, AuditRecord, hash, no_hash};
@@ -64,6 +65,29 @@ impl Audit {
             Ok(_) => Err(StoreError::Broken("the audit log is written from outside".to_owned())),
             Err(error) => Err(error),
         }
+    }
+
+    /// Records what has changed in what the server was told since it was last started, if anything has. `told` is without
+    /// secrets.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub async fn note_config(&self, told: Json) -> Result<(), StoreError> {
+        let read = |view: &View| view.value(CONFIG).and_then(|it| serde_json::from_slice(it.as_bytes()).ok());
+        let before: Option<Json> = read(&self.view());
+        if before.as_ref() == Some(&told) {
+            return Ok(());
+        }
+        let plan = move |_: &View| {
+            let (was, is) = match &before {
+                Some(before) => (changed(before, &told), changed(&told, before)),
+                None => (Json::Null, told.clone()),
+            };
+            let entry = AuditEntry::done("config.change", "config").changing(Some(was), Some(is));
+            let command = Command::set(CONFIG, Value::json(told.to_string().into_bytes()));
+            Ok::<_, StoreError>((entry, Commit { commands: vec![command], ..Commit::default() }))
+        };
+        self.commit(&AuditCaller::server(), plan).await.map(drop)
     }
 
     /// Carries out a commit and records it, or does neither. `plan` says what is to be done, by the store as it is when
@@ -148,6 +172,21 @@ impl Audit {
             found.extend(record.filter(&fits));
         }
         (found, Some(number))
+    }
+}
+
+/// What the server was told when it was last started, without secrets.
+const CONFIG: &[u8] = b"audit:config";
+
+/// What of one tree is not so in another.
+fn changed(of: &Json, other: &Json) -> Json {
+    match (of, other) {
+        (Json::Object(of), Json::Object(other)) => {
+            let differs = of.iter().filter(|(name, value)| other.get(*name) != Some(value));
+            let there = |name: &String| other.get(name).unwrap_or(&Json::Null);
+            differs.map(|(name, value)| (name.clone(), changed(value, there(name)))).collect()
+        }
+        (of, _) => of.clone(),
     }
 }
 

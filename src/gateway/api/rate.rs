@@ -77,6 +77,7 @@ pub(in super::super) async fn limit<B: MessageBody + 'static>(
     let mut response = if left.allowed {
         next.call(request).await?.map_into_boxed_body()
     } else {
+        around.shared.metrics.rate_limited.with_label_values(&["demo"]).inc();
         let text = format!("Too many requests; try again in {} s", left.reset_s);
         let answer =
             failure(429, "RATE_LIMIT_EXCEEDED", &text, &json!({ "limit": limit, "reset": left.reset_s }));

@@ -26,7 +26,12 @@ pub(super) fn routes(to: &mut ServiceConfig) {
 }
 
 /// What is about a cluster: there is none.
-async fn cluster(rest: Rest) -> Answer {
+#[utoipa::path(
+    get, path = "/admin/cluster/{what}", tag = "admin", security(("bearer" = []), ("key" = [])),
+    params(("what" = String, Path, description = "What is asked for, such as status")),
+    responses((status = 503, body = ErrorAnswer, description = "This server is not part of a cluster"))
+)]
+pub(super) async fn cluster(rest: Rest) -> Answer {
     rest.need("admin:cluster")?;
     Err(Failure::plain(503, "CLUSTER_OFF", "this server is not part of a cluster"))
 }

@@ -94,26 +94,20 @@ pub(super) struct EditUser {
     password: Option<String>,
 }
 
-/// Lets a user log in or not, or sets a password.
+/// Lets a user log in or not, sets a password, or both at once.
 #[utoipa::path(
     patch, path = "/admin/users/{user}", tag = "admin", request_body = EditUser,
     params(("user" = String, Path, description = "Id or name")), security(("bearer" = []), ("key" = [])),
     responses((status = 200, body = Json), (status = "default", body = ErrorAnswer))
 )]
 pub(super) async fn edit_user(rest: Rest, user: Path<String>, payload: Payload) -> Answer {
-    rest.check("users:setPassword")?;
+    rest.check("users:update")?;
     let EditUser { disabled, password } = body::read(&rest.request, payload).await?;
-    let mut about = rest.call("users:get", &one(user)).await?;
-    let id = about["id"].clone();
-    // What can be refused comes first.
-    if let Some(disabled) = disabled {
-        let method = if disabled { "users:disable" } else { "users:enable" };
-        about = rest.call(method, &json!({ "user": id })).await?;
+    if disabled.is_none() && password.is_none() {
+        return ask(&rest, "users:get", &one(user)).await;
     }
-    if let Some(password) = password {
-        about = rest.call("users:setPassword", &json!({ "user": id, "password": password })).await?;
-    }
-    Ok(bare(StatusCode::OK, &about))
+    let wish = json!({ "user": user.into_inner(), "disabled": disabled, "password": password });
+    ask(&rest, "users:update", &wish).await
 }
 
 /// Deletes an account with its keys.

@@ -57,6 +57,8 @@ impl Failure {
         }
         if let Some(reset) = self.details.as_ref().and_then(|details| details["reset"].as_u64()) {
             answer.insert_header((RETRY_AFTER, reset.to_string()));
+        } else if self.status == 503 {
+            answer.insert_header((RETRY_AFTER, "1"));
         }
         answer
     }

@@ -52,6 +52,10 @@ fn typed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     if bytes.is_empty() {
         return Err(invalid("the body is missing: a JSON object is expected".to_owned()));
     }
+    // A list of the values in their order would do for the reader, and is described nowhere.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(invalid("the body does not fit: a JSON object is expected, not an array".to_owned()));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let read = serde_path_to_error::deserialize(&mut reader);
     let read = read.map_err(|error| invalid(format!("the body does not fit: {}", placed(&error))))?;
@@ -68,9 +72,22 @@ pub(super) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Fai
 
 /// An error with the place where it is.
 fn placed<E: fmt::Display>(error: &serde_path_to_error::Error<E>) -> String {
+    let text = masked(&error.inner().to_string());
     match error.path().to_string() {
-        path if path == "." => error.inner().to_string(),
-        path => format!("{path}: {}", error.inner()),
+        path if path == "." => text,
+        path => format!("{path}: {text}"),
+    }
+}
+
+/// An error without the value that does not fit: it may be a password in the wrong place.
+fn masked(text: &str) -> String {
+    match text.rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("invalid type: ") => {
+            // What kind of value it is stands before it.
+            let kind = found.split(['`', '"']).next().unwrap_or_default().trim_end();
+            format!("{kind}, expected {expected}")
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -95,4 +112,39 @@ async fn bytes(
     let late = || Failure::plain(408, "REQUEST_TIMEOUT", "the body does not come");
     let read = read.map_err(|_| late())?.map_err(|_| too_large())?;
     read.map_err(|error| invalid(format!("the body cannot be read: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize, Debug)]
+    #[serde(deny_unknown_fields)]
+    struct Wish {
+        #[allow(dead_code, reason = "only read")]
+        password: String,
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_and_not_repeated() {
+        for (body, told) in [
+            (
+                r#"{"password":12345678}"#,
+                "password: invalid type: integer, expected a string at line 1 column 20",
+            ),
+            (r#""my `secret`, expected""#, "invalid type: string, expected struct Wish at line 1 column 23"),
+            (
+                r#"{"password":["my secret"]}"#,
+                "password: invalid type: sequence, expected a string at line 1 column 12",
+            ),
+            (r#"{"pass":"my secret"}"#, "unknown field `pass`, expected `password`"),
+            ("{}", "missing field `password` at line 1 column 2"),
+        ] {
+            let text = typed::<Wish>(body.as_bytes()).unwrap_err().to_string();
+            assert!(text.contains(told), "{text}");
+            assert!(!text.contains("secret") && !text.contains("12345678"), "{text}");
+        }
+    }
 }

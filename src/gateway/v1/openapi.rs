@@ -61,6 +61,7 @@ use crate::dispatch::{Method, Registry};
         admin::sessions,
         admin::disconnect,
         admin::topics,
+        admin::cluster,
         admin::metrics,
         admin::config,
         admin::bucket,
@@ -133,8 +134,11 @@ fn described(registry: &Registry) -> Json {
             ("/api/v1/publish", "topic:publish"),
         ];
         paths.retain(|path, _| gone.iter().all(|(prefix, method)| !path.starts_with(prefix) || has(method)));
-        for operation in paths.values_mut().filter_map(Json::as_object_mut).flat_map(Map::values_mut) {
-            fail_too(&mut operation["responses"]);
+        for (path, operations) in &mut *paths {
+            for (verb, operation) in operations.as_object_mut().into_iter().flatten() {
+                let has_body = operation.get("requestBody").is_some();
+                fail_too(&mut operation["responses"], |status| can_be(status, verb, path, has_body));
+            }
         }
         for method in registry.public().into_iter().filter(|method| !method.options().needs_session) {
             let (operation, schemas) = of_method(method);
@@ -148,11 +152,25 @@ fn described(registry: &Registry) -> Json {
     document
 }
 
+/// Whether a route may be answered with a failure of this status.
+fn can_be(status: &str, verb: &str, path: &str, has_body: bool) -> bool {
+    let reads = verb == "get";
+    match status {
+        "404" => path.contains('{') || has_body,
+        "408" | "413" => has_body,
+        "409" | "507" => !reads,
+        // Only what has a history, or a version.
+        "410" => false,
+        "412" => path == "/api/v1/kv/{key}" && !reads,
+        _ => true,
+    }
+}
+
 /// Names what a request may be answered with instead, one by one.
-fn fail_too(responses: &mut Json) {
+fn fail_too(responses: &mut Json, can_be: impl Fn(&str) -> bool) {
     let Some(responses) = responses.as_object_mut() else { return };
     responses.remove("default");
-    for (status, about) in FAILURES {
+    for (status, about) in FAILURES.into_iter().filter(|(status, _)| can_be(status)) {
         let schema = json!({ "$ref": "#/components/schemas/ErrorAnswer" });
         let failure =
             json!({ "description": about, "content": { "application/json": { "schema": schema } } });
@@ -173,7 +191,9 @@ fn of_method(method: &Method) -> (Json, Map<String, Json>) {
             },
         },
     });
-    fail_too(&mut responses);
+    // What has a history may have forgotten it; nothing over this route has a version to match.
+    let has_history = ["topic:", "kv:", "universe"].iter().any(|start| name.starts_with(start));
+    fail_too(&mut responses, |status| status != "412" && (status != "410" || has_history));
     let mut operation = json!({
         "tags": [format!("rpc {}", name.split(':').next().unwrap_or_default())],
         "operationId": name.replace(':', "_"),

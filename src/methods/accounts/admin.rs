@@ -19,6 +19,8 @@ pub(super) fn add(to: &mut Namespace<'_>) {
     to.method("users:disable", about("Nobody can log in any more; who is in, is out.").idempotent(), disable);
     to.method("users:enable", about("The user can log in again.").idempotent(), enable);
     to.method("users:setPassword", about("Sets a password; all logins of the user end."), set_password);
+    let text = "Changes the password of a user, whether it may log in, or both at once.";
+    to.method("users:update", about(text), update);
     to.method("users:logout", about("Ends all logins of a user."), logout);
     to.method("users:revokeToken", about("Declares one access token void.").idempotent(), revoke_token);
     to.method("users:keys", about("The API keys of a user.").idempotent(), keys);
@@ -120,8 +122,30 @@ async fn set_password(ctx: Context, desk: Desk, params: SetPassword) -> Result<J
     desk.about(&desk.accounts.set_password(&caller_of(&ctx), user.id, &params.password).await?)
 }
 
+/// Parameters of `users:update`. What is not said stays.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Update {
+    /// The user, by id or name.
+    user: String,
+    /// Whether nobody can log in.
+    disabled: Option<bool>,
+    /// A new password: 8 to 72 bytes. All logins of the user end.
+    password: Option<String>,
+}
+
+async fn update(ctx: Context, desk: Desk, params: Update) -> Result<Json, MethodError> {
+    let user = desk.user(&params.user)?;
+    desk.may_touch(&ctx, &user)?;
+    let Update { disabled, password, .. } = params;
+    let changed = desk.accounts.update_user(&caller_of(&ctx), user.id, disabled, password.as_deref()).await?;
+    desk.about(&changed)
+}
+
 async fn logout(ctx: Context, desk: Desk, params: OneUser) -> Result<Json, MethodError> {
-    desk.accounts.logout_everywhere(&caller_of(&ctx), desk.user(&params.user)?.id).await?;
+    let user = desk.user(&params.user)?;
+    desk.may_touch(&ctx, &user)?;
+    desk.accounts.logout_everywhere(&caller_of(&ctx), user.id).await?;
     Ok(json!({ "ok": true }))
 }
 
@@ -137,7 +161,9 @@ struct RevokeToken {
 
 async fn revoke_token(ctx: Context, desk: Desk, params: RevokeToken) -> Result<Json, MethodError> {
     let jti = params.jti.parse().map_err(|_| MethodError::invalid(["/jti: is no id of a token"]))?;
-    desk.accounts.revoke_token(&caller_of(&ctx), desk.user(&params.user)?.id, jti).await?;
+    let user = desk.user(&params.user)?;
+    desk.may_touch(&ctx, &user)?;
+    desk.accounts.revoke_token(&caller_of(&ctx), user.id, jti).await?;
     Ok(json!({ "ok": true }))
 }
 
@@ -158,6 +184,7 @@ struct RevokeKey {
 
 async fn revoke_key(ctx: Context, desk: Desk, params: RevokeKey) -> Result<Json, MethodError> {
     let user = desk.user(&params.user)?;
+    desk.may_touch(&ctx, &user)?;
     desk.accounts.revoke_key(&caller_of(&ctx), user.id, key_id(&params.id)?).await?;
     Ok(json!({ "revoked": true }))
 }

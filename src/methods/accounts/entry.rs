@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::{Desk, Namespace, NoParams, account_of, caller_of, login_of};
-use crate::auth::{LoggedIn, Principal};
+use crate::auth::{AccountError, LoggedIn, Principal};
 use crate::dispatch::{Context, Face, MethodError, MethodOptions, Starling};
 use crate::protocol::ErrorCode;
 
@@ -96,16 +96,16 @@ async fn me(ctx: Context, _: Desk, _: Option<NoParams>) -> Result<Json, MethodEr
 
 async fn logout(ctx: Context, desk: Desk, _: Option<NoParams>) -> Result<Json, MethodError> {
     let (caller, account) = (caller_of(&ctx), login_of(&ctx)?);
-    leave(&ctx, &desk);
-    desk.accounts.logout(&caller, &account).await?;
-    Ok(json!({ "ok": true }))
+    let before = step_down(&ctx, &desk);
+    let done = desk.accounts.logout(&caller, &account).await;
+    left(&ctx, &before, done)
 }
 
 async fn logout_all(ctx: Context, desk: Desk, _: Option<NoParams>) -> Result<Json, MethodError> {
     let (caller, account) = (caller_of(&ctx), login_of(&ctx)?);
-    leave(&ctx, &desk);
-    desk.accounts.logout_everywhere(&caller, account.user).await?;
-    Ok(json!({ "ok": true }))
+    let before = step_down(&ctx, &desk);
+    let done = desk.accounts.logout_everywhere(&caller, account.user).await;
+    left(&ctx, &before, done)
 }
 
 /// Parameters of `auth:changePassword`.
@@ -203,13 +203,28 @@ fn adopt(ctx: &Context, principal: &Principal) -> Result<(), MethodError> {
     }
 }
 
-/// The session belongs to nobody from now on, and keeps nothing of its owner.
-fn leave(ctx: &Context, desk: &Desk) {
+/// The session belongs to nobody from now on: before its tokens are void, so that it is not closed for that. Gives its
+/// owner.
+fn step_down(ctx: &Context, desk: &Desk) -> Arc<Principal> {
+    loop {
+        let before = owner(ctx);
+        if ctx.starling().identify(&before, desk.accounts.everybody()) {
+            return before;
+        }
+    }
+}
+
+/// The session keeps nothing of its owner, or is what it was if the tokens are still good.
+fn left(ctx: &Context, before: &Principal, done: Result<(), AccountError>) -> Result<Json, MethodError> {
     let starling = ctx.starling();
+    if let Err(error) = done {
+        starling.identify(&owner(ctx), before.clone());
+        return Err(error.into());
+    }
     starling.data().all().keys().for_each(|name| {
         starling.unset(name);
     });
-    while !starling.identify(&owner(ctx), desk.accounts.everybody()) {}
+    Ok(json!({ "ok": true }))
 }
 
 fn has_session(ctx: &Context) -> bool {

@@ -39,7 +39,7 @@ impl Namespace<'_> {
         F: Fn(Context, Desk, P) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Json, MethodError>> + Send + 'static,
     {
-        let mut options = options.with_schema_of::<P>();
+        let mut options = options.with_schema_of::<P>().with_secret_payload();
         options.permission = self.permission.map(str::to_owned);
         let desk = self.desk.clone();
         self.to.built_in(name, options, move |ctx: Context, params: P| run(ctx, desk.clone(), params));

@@ -49,11 +49,14 @@ pub(super) fn add(to: &mut RegistryBuilder, limits: &Limits, accounts: Option<&A
     to.built_in("limits:reset", options(about), move |ctx: Context, params: Bucket| {
         let (mine, accounts) = (mine.clone(), accounts.clone());
         async move {
-            if !mine.reset(&params.policy, &params.client()?) {
+            let client = params.client()?;
+            if mine.state(&params.policy, &client).is_none() {
                 return Err(no_policy(&params.policy));
             }
+            // Recorded first: what cannot be recorded is not done.
             let entry = AuditEntry::done("limit.reset", format!("{} {}", params.policy, params.client));
             audit(accounts.as_ref(), &ctx, entry).await?;
+            mine.reset(&params.policy, &client);
             Ok::<Json, MethodError>(json!({ "reset": true }))
         }
     });

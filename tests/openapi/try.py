@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -17,6 +18,7 @@ BINARY = os.environ.get("HELIOS_BIN", str(ROOT / "target" / "debug" / "helios"))
 
 # Cheap hashes and no limits, so that many requests are answered by their methods.
 OPTIONS = {
+    "RUST_BACKTRACE": "1",
     "HELIOS__TELEMETRY__LOG_LEVEL": "debug",
     "HELIOS__AUTH__BCRYPT_COST": "4",
     "HELIOS__AUTH__ATTEMPTS": "0",
@@ -34,7 +36,7 @@ CHECKS = [
 ]
 
 # What would log the caller out, and what takes its time on purpose.
-LEFT_OUT = "auth.logout|auth:logout|auth/password|auth:changePassword|universe:benchmark|admin/cluster"
+LEFT_OUT = "auth.logout|auth:logout|auth/password|auth:changePassword|universe:benchmark|jobs/lease|jobs:lease|admin/cluster"
 
 # What no line of the log may have.
 SECRET = re.compile(r"root password|correct horse|\$2[aby]\$\d\d\$[./\w]{50}|hk_\w{32}_[\w-]{43}|eyJ[\w-]+\.[\w-]+\.[\w-]{43}")
@@ -42,13 +44,15 @@ SECRET = re.compile(r"root password|correct horse|\$2[aby]\$\d\d\$[./\w]{50}|hk_
 
 def start(directory):
     command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--data-dir", os.path.join(directory, "data")]
-    logs = open(os.path.join(directory, "logs"), "w")
-    server = subprocess.Popen(command, stdout=logs, stderr=subprocess.PIPE, text=True, env={**os.environ, **OPTIONS})
-    for line in server.stderr:
-        found = re.search(r"WebSocket\s+ws://(\S+)/ws", line)
+    # Files, which are never full: whoever writes to a pipe that nobody reads waits.
+    with open(os.path.join(directory, "logs"), "w") as logs, open(os.path.join(directory, "says"), "w") as says:
+        server = subprocess.Popen(command, stdout=logs, stderr=says, env={**os.environ, **OPTIONS})
+    while server.poll() is None:
+        found = re.search(r"WebSocket\s+ws://(\S+)/ws", pathlib.Path(directory, "says").read_text())
         if found:
             return server, f"http://{found.group(1)}"
-    raise RuntimeError(f"the server ended with {server.wait()}")
+        time.sleep(0.05)
+    raise RuntimeError(f"the server ended with {server.returncode}")
 
 
 def post(url, body, token=None):
@@ -98,6 +102,10 @@ def main():
             ended = server.wait(timeout=30)
         with open(os.path.join(directory, "logs")) as logs:
             secrets = [line for line in logs if SECRET.search(line)]
+        says = pathlib.Path(directory, "says").read_text()
+        panic = says.find("panicked")
+        if panic >= 0:
+            sys.exit(f"the server panicked; HELIOS_SEED={seed} again:\n{says[panic:][:4_000]}")
     if not fine or not alive or ended or secrets:
         sys.exit(f"schemathesis found something: {not fine}; the server ended with {ended}; in its logs: {secrets}; HELIOS_SEED={seed} again")
 

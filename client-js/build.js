@@ -12,8 +12,8 @@ const root = dirname(fileURLToPath(import.meta.url));
 const check = process.argv.includes('--check');
 const out = check ? mkdtempSync(join(tmpdir(), 'helios-client-')) : join(root, 'dist');
 
-// Everything, and the half without sessions.
-const bundles = { 'helios.js': 'src/index.js', 'helios-core.js': 'src/core.js' };
+// Everything, the half without sessions, and what works on jobs.
+const bundles = { 'helios.js': 'src/index.js', 'helios-core.js': 'src/core.js', 'helios-worker.js': 'src/worker.js' };
 for (const [bundle, entry] of Object.entries(bundles)) await build({
   entryPoints: [join(root, entry)],
   outfile: join(out, bundle),

@@ -36,6 +36,7 @@
 //! | [`starling`] | framing, connection actor, session, the table of all | what a method does |
 //! | [`universe`] | the persistent, content-addressed map that state is made of | disks, clocks, threads |
 //! | [`store`] | ATLAS, the durable store: engine, log, snapshots, watches | frames |
+//! | [`queue`] | jobs: leases, retries, schedules, dead letters | frames |
 //! | [`universes`] | branchable state: universes, their commits, merges, history | frames |
 //! | [`methods`] | the methods that come with the server | HTTP |
 //! | [`gateway`] | HTTP routes, pages, the door to sockets, the port of the store | what a message means |
@@ -64,6 +65,7 @@ pub mod hub;
 pub mod methods;
 pub mod peer;
 pub mod protocol;
+pub mod queue;
 pub mod starling;
 pub mod store;
 pub mod telemetry;
@@ -75,6 +77,8 @@ pub mod universes;
 /// The Rust in these pages is compiled with the documentation's tests.
 #[cfg(all(doctest, feature = "testing"))]
 mod pages {
+    #[doc = include_str!("../docs/jobs.md")]
+    mod jobs {}
     #[doc = include_str!("../docs/sessions.md")]
     mod sessions {}
     #[doc = include_str!("../docs/testing.md")]

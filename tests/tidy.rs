@@ -16,6 +16,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("dispatch", &["base", "telemetry", "protocol", "auth"]),
     // Branches live in the store and in its objects; what they are made of is in `universe`.
     ("universes", &["base", "telemetry", "universe", "store"]),
+    // `testing` in its model test alone, which steps below the public face.
+    ("queue", &["base", "telemetry", "store", "testing"]),
     ("hub", &["base", "telemetry", "protocol"]),
     ("starling", &["base", "telemetry", "protocol", "auth", "hub", "dispatch"]),
     // An id of content is told to peers as it is: `universe`.
@@ -30,6 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "dispatch",
             "starling",
             "store",
+            "queue",
             "universe",
             "universes",
         ],
@@ -47,6 +50,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "methods",
             "gateway",
             "store",
+            "queue",
             "universes",
         ],
     ),
@@ -64,6 +68,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "gateway",
             "config",
             "store",
+            "queue",
             "universes",
         ],
     ),

@@ -33,6 +33,8 @@ export const ERROR_CODES = Object.freeze({
   MERGE_CONFLICT: { retryable: false },
   VALUE_TOO_LARGE: { retryable: false },
   UNIVERSE_LIMIT_EXCEEDED: { retryable: true },
+  LEASE_LOST: { retryable: false },
+  QUEUE_FULL: { retryable: true },
   REQUEST_INTERRUPTED: { retryable: false },
   STATE_SAVE_FAILED: { retryable: true },
   STATE_TOO_LARGE: { retryable: false },

@@ -2,6 +2,7 @@
 import { Account } from './account.js';
 import { json } from './codec-json.js';
 import { msgpack } from './codec-msgpack.js';
+import { Jobs } from './jobs.js';
 import { Session } from './session.js';
 import { Starling as Core } from './starling.js';
 import { Subscriptions } from './subscriptions.js';
@@ -10,6 +11,7 @@ import { watchWaking } from './wake.js';
 
 export { ERROR_CODES } from './error-codes.js';
 export { CLOSE_CODES } from './close-codes.js';
+export { JobError } from './jobs.js';
 export { CancelledError, ConnectionError, ProtocolError, RequestError, StarlingError, TimeoutError } from './errors.js';
 
 /** @typedef {Omit<import('./requests.js').RequestOptions, 'idempotent' | 'peer'> & { tags?: Record<string, string> }} PublishOptions */
@@ -23,6 +25,9 @@ export class Starling extends Core {
   static Subscriptions = Subscriptions;
 
   static codecs = { json, msgpack };
+
+  /** Jobs: work in the background. */
+  jobs = new Jobs(this);
 
   /** Stops looking for a machine that wakes up. @type {(() => void) | null} */
   unwatch = null;

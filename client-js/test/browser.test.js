@@ -218,6 +218,48 @@ test('universes are forked, edited, compared and merged on their page', options,
   await trees.close();
 });
 
+test('jobs are enqueued, worked on, watched, failed and replayed on their page', options, async () => {
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await page.goto(`${server.http}/jobs`);
+  await page.waitForSelector('#state[data-state=connected]');
+  await page.click('#work');
+  await page.waitForFunction(() => document.getElementById('working').textContent === 'this page works');
+  await page.fill('#payload', '{"steps": 8, "stepMs": 60}');
+  await page.click('#send');
+  await page.waitForFunction(() => Number(document.querySelector('#running progress')?.getAttribute('value') ?? 0) >= 25);
+  assert.match(await page.textContent('#running .said'), /% step \d of 8 · page-/);
+  await page.waitForFunction(() => [...document.querySelectorAll('#events li')].some((row) => row.textContent.includes('acked')));
+  await page.waitForFunction(() => document.querySelector('#queues tbody tr td:nth-child(5)')?.textContent === '1');
+  // A failure with its history, and again.
+  await page.fill('#payload', '{"steps": 2, "stepMs": 10, "fail": true}');
+  await page.click('#send');
+  await page.waitForFunction(() => document.querySelector('#list .bad')?.textContent === 'attempt 3 was to fail', null, { timeout: 30000 });
+  await page.click('#list summary');
+  assert.equal(await page.$$eval('#list ol li', (rows) => rows.length), 3);
+  await page.screenshot({ path: join(artifacts, 'jobs.png') });
+  await page.click('#replay');
+  await page.waitForFunction(() => document.querySelectorAll('#list > li').length === 0);
+  await page.fill('#payload', '{"steps": 1000, "stepMs": 50}');
+  await page.click('#send');
+  await page.waitForFunction(() => document.querySelector('#running .said')?.textContent.includes('of 1000'));
+  await page.click('#running button');
+  await page.selectOption('#status', 'CANCELLED');
+  await page.waitForFunction(() => document.querySelectorAll('#list > li').length === 1);
+  await page.fill('#cron', 'nonsense');
+  await page.click('#set');
+  await page.waitForFunction(() => document.getElementById('problem').textContent.includes('/cron: has 1 fields'));
+  await page.fill('#cron', '0 3 * * *');
+  await page.click('#set');
+  await page.waitForFunction(() => document.querySelector('#schedules li')?.textContent.startsWith('0 3 * * * demo.work, next'));
+  await page.click('#work');
+  await page.waitForFunction(() => document.getElementById('working').textContent === 'nobody works here');
+  await page.setViewportSize({ width: 390, height: 800 });
+  await page.emulateMedia({ colorScheme: 'dark' });
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'it fits a phone');
+  await page.screenshot({ path: join(artifacts, 'jobs-dark.png') });
+  await page.emulateMedia({ colorScheme: 'light' });
+});
+
 test('nothing went wrong and nothing came from elsewhere', options, () => {
   assert.deepEqual(problems, []);
 });

@@ -4,11 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::running::Running;
 use super::start::{self, StartError};
+use super::workers::JobHandler;
 use crate::auth::Principal;
 use crate::base::{Clock, StarlingId};
 use crate::config::Config;
@@ -16,6 +18,7 @@ use crate::dispatch::{
     Context, IntoReply, MethodError, MethodOptions, RegistryBuilder, Reply, Responder, Starling, TopicEvent,
 };
 use crate::protocol::Payload;
+use crate::queue::{JobContext, JobFailure, JobReply};
 use crate::starling::{Handshake, Hooks, ProxyRequest, SessionEvent, StateProvider};
 
 /// The entry: `Helios::builder().method("chat:send", handler).start().await`.
@@ -31,6 +34,7 @@ impl Helios {
             hooks: Hooks::default(),
             methods: Vec::new(),
             providers: Vec::new(),
+            jobs: Vec::new(),
         }
     }
 }
@@ -45,6 +49,7 @@ pub struct HeliosBuilder {
     pub(super) hooks: Hooks,
     pub(super) methods: Vec<Addition>,
     pub(super) providers: Vec<StateProvider>,
+    pub(super) jobs: Vec<JobHandler>,
 }
 
 impl HeliosBuilder {
@@ -174,6 +179,36 @@ impl HeliosBuilder {
         hook: impl Fn(&Starling) -> Map<String, Value> + Send + Sync + 'static,
     ) -> Self {
         self.hooks.token_claims = Some(Box::new(hook));
+        self
+    }
+
+    /// Runs `handler` in this process for jobs of a type, one at a time: `async fn(JobContext, Payload) -> Result<Result,
+    /// JobFailure>`. It is tried again when it fails or panics, as the job says.
+    pub fn job<P, R, F, Fut>(self, kind: &str, handler: F) -> Self
+    where
+        P: DeserializeOwned + Send + 'static,
+        R: Serialize + 'static,
+        F: Fn(JobContext, P) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, JobFailure>> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        self.job_with(kind, 1, move |context: JobContext| {
+            let handler = Arc::clone(&handler);
+            async move {
+                let payload = context.payload()?;
+                JobReply::of(&handler(context, payload).await?)
+            }
+        })
+    }
+
+    /// Runs `handler` for jobs of a type, so many at a time. What it gives may carry commands that are written in the same
+    /// commit as its acknowledgement.
+    pub fn job_with<F, Fut>(mut self, kind: &str, concurrency: usize, handler: F) -> Self
+    where
+        F: Fn(JobContext) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<JobReply, JobFailure>> + Send + 'static,
+    {
+        self.jobs.push(JobHandler::new(kind, concurrency, handler));
         self
     }
 

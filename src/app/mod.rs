@@ -4,6 +4,7 @@ mod builder;
 mod running;
 mod shutdown;
 mod start;
+mod workers;
 
 pub use builder::{Helios, HeliosBuilder};
 pub use running::Running;

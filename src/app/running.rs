@@ -8,12 +8,14 @@ use serde::Serialize;
 use tokio::task::JoinHandle;
 
 use super::shutdown::{self, Drained};
+use super::workers::Workers;
 use crate::auth::{Accounts, KeyRing};
 use crate::dispatch::Limits;
 use crate::gateway::{AtlasPort, Listening, Surroundings};
 use crate::hub::{Hub, PublishError, Published, Tags, Wish};
 use crate::methods::RateKeeper;
 use crate::protocol::{CloseCode, Payload};
+use crate::queue::Queue;
 use crate::starling::Starlings;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -29,6 +31,8 @@ pub struct Running {
     port: Option<AtlasPort>,
     universes: Option<Universes>,
     kept: RateKeeper,
+    queue: Option<Queue>,
+    workers: Workers,
 }
 
 impl Running {
@@ -38,9 +42,11 @@ impl Running {
         port: Option<AtlasPort>,
         universes: Option<Universes>,
         kept: RateKeeper,
+        (queue, workers): (Option<Queue>, Workers),
     ) -> Self {
         let Listening { address, handle, server } = listening;
-        Self { around, address, handle, server: actix_rt::spawn(server), port, universes, kept }
+        let server = actix_rt::spawn(server);
+        Self { around, address, handle, server, port, universes, kept, queue, workers }
     }
 
     /// Where it listens.
@@ -76,6 +82,11 @@ impl Running {
     /// The universes, if there are any.
     pub fn universes(&self) -> Option<&Universes> {
         self.universes.as_ref()
+    }
+
+    /// The jobs, if there are any.
+    pub fn queue(&self) -> Option<&Queue> {
+        self.queue.as_ref()
     }
 
     /// The topics.
@@ -136,6 +147,9 @@ impl Running {
 
     /// Stops in order: no new peers, requests are finished, everybody is told, then closed.
     pub async fn drain(self) -> Drained {
+        if let Some(queue) = &self.queue {
+            queue.drain();
+        }
         let drained = shutdown::drain(&self.around).await;
         self.stop().await;
         drained
@@ -143,6 +157,10 @@ impl Running {
 
     /// Stops at once.
     pub async fn stop(self) {
+        if let Some(queue) = &self.queue {
+            queue.drain();
+        }
+        self.workers.stop().await;
         // Before the workers end: what they are at work on is not done, and must not look so.
         self.around.starlings.close_all(CloseCode::Restart, "the server restarts");
         self.around.starlings.rest().await;

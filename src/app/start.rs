@@ -7,14 +7,16 @@ use tracing::info;
 
 use super::builder::HeliosBuilder;
 use super::running::Running;
+use super::workers::{JobHandler, Workers};
 use crate::auth::{Accounts, AuditCaller, KeyRing, OpenAccountsError, RingError};
-use crate::base::{Clock, StarlingId};
+use crate::base::{Clock, Random, StarlingId};
 use crate::config::Config;
 use crate::dispatch::{Limits, MethodError, RegistryBuilder, RegistryError};
 use crate::gateway::{self, AtlasPort, ServeError, Surroundings};
 use crate::hub::{Hub, Ledger, Seams as HubSeams};
 use crate::methods::{self, About, RateKeeper, SessionArchive, StoreLedger, TopicDesk};
 use crate::protocol::ErrorCode;
+use crate::queue::{JobType, Queue};
 use crate::starling::{
     Archive, Parts, ProxyHook, ProxyMode, ProxyRequest, Shared, Starlings, StateProvider, write_message_frame,
 };
@@ -43,6 +45,9 @@ pub enum StartError {
     /// Two state providers have one namespace, or one has none.
     #[error("the namespace of a state provider must be new and no name of the token itself: \"{0}\"")]
     Provider(String),
+    /// A handler of jobs cannot work.
+    #[error("a handler of jobs cannot work: {0}")]
+    Job(String),
     /// The universes cannot be opened.
     #[error("the universes cannot be opened")]
     Universes(#[from] OpenUniversesError),
@@ -52,8 +57,9 @@ pub enum StartError {
 }
 
 pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError> {
-    let HeliosBuilder { config, clock, mut hooks, methods: additions, providers } = builder;
+    let HeliosBuilder { config, clock, mut hooks, methods: additions, providers, jobs } = builder;
     check(&providers)?;
+    check_jobs(&config, &jobs)?;
     let metrics = Arc::new(Metrics::new());
     let seams = Seams { clock: clock.clone(), metrics: Arc::clone(&metrics), ..Seams::default() };
     let store = Store::open(&config.store, seams)?;
@@ -67,6 +73,12 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
         true => Some(Universes::open(&store, &config.universes)?),
         false => None,
     };
+
+    let queue = config.jobs.enabled.then(|| Queue::new(&store, &config.jobs, Random::from_system()));
+    if let Some(queue) = &queue {
+        actix_rt::spawn(queue.clone().tend());
+        actix_rt::spawn(methods::tell_jobs(queue.clone(), desk.clone()));
+    }
 
     let accounts = accounts(&config, &store, &tokens).await?;
     let limits = Limits::new(&config.limits, &clock, &metrics);
@@ -91,7 +103,11 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
         methods::add_demo(&mut registry);
     }
     if config.kv.enabled {
-        methods::add_kv(&mut registry, (&store, universes.as_ref()), &config.kv, &desk);
+        let places = (&store, universes.as_ref());
+        methods::add_kv(&mut registry, places, &config.kv, &desk, queue.as_ref());
+    }
+    if let Some(queue) = &queue {
+        methods::add_jobs(&mut registry, queue, &desk, &config.kv);
     }
     if let Some(universes) = &universes {
         methods::add_universes(&mut registry, universes, &config.kv, &desk);
@@ -133,7 +149,8 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     }
     let listening = gateway::listen(&around)?;
     info!(address = %listening.address, tls = around.options.tls.enabled(), "listening");
-    Ok(Running::new(around, listening, port, universes, kept))
+    let workers = Workers::start(queue.as_ref(), jobs);
+    Ok(Running::new(around, listening, port, universes, kept, (queue, workers)))
 }
 
 /// The accounts, if there are to be any, and the administrator of the environment.
@@ -172,6 +189,9 @@ async fn hub(
     if config.universes.enabled {
         topics = topics.with_universes();
     }
+    if config.jobs.enabled {
+        topics = topics.with_jobs(methods::MAY_HEAR_OF_JOBS);
+    }
     let durable = topics.namespaces.values().any(|rules| rules.durable);
     let ledger =
         if durable { Some(StoreLedger::open(store).await.map_err(StartError::Topics)?) } else { None };
@@ -199,6 +219,19 @@ fn check(providers: &[StateProvider]) -> Result<(), StartError> {
             return Err(StartError::Provider(name.to_owned()));
         }
         names.push(name);
+    }
+    Ok(())
+}
+
+/// Handlers of jobs need a name each, and a queue.
+fn check_jobs(config: &Config, jobs: &[JobHandler]) -> Result<(), StartError> {
+    for job in jobs {
+        let kind = job.kind.parse::<JobType>().map_err(|error| StartError::Job(error.to_string()))?;
+        if !config.jobs.enabled {
+            return Err(StartError::Job(format!(
+                "there is a handler for \"{kind}\", and jobs.enabled is false"
+            )));
+        }
     }
     Ok(())
 }

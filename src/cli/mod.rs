@@ -26,6 +26,7 @@ mod call;
 mod check_config;
 mod completions;
 mod default_config;
+mod jobs;
 mod kv;
 mod local;
 mod serve;
@@ -35,6 +36,7 @@ mod token;
 mod topics;
 mod universe;
 mod version;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -72,6 +74,8 @@ enum Command {
     Call(call::CallArgs),
     Sub(topics::SubArgs),
     Pub(topics::PubArgs),
+    Jobs(jobs::JobsArgs),
+    Worker(worker::WorkerArgs),
     Universe(universe::UniverseArgs),
     Version(version::VersionArgs),
     Completions(completions::CompletionsArgs),
@@ -100,6 +104,8 @@ pub fn main() -> ExitCode {
         Some(Command::Sub(args)) => topics::run_sub(args),
         Some(Command::Pub(args)) => topics::run_pub(&args),
         Some(Command::Universe(args)) => universe::run(args),
+        Some(Command::Jobs(args)) => jobs::run(&args),
+        Some(Command::Worker(args)) => worker::run(args),
         Some(Command::Version(args)) => version::run(&args),
         Some(Command::Completions(args)) => completions::run(&args),
     };

@@ -59,6 +59,7 @@ impl ServeArgs {
             base.demo.enabled = true;
             base.kv.everyone = true;
             base.universes.everyone = true;
+            base.jobs.everyone = true;
         }
         let mut flags = Vec::new();
         let mut flag = |name, key, value: Option<Value>| {
@@ -126,7 +127,7 @@ fn announce(server: &Running, playground: bool, demo: bool) {
     let http = server.http_url();
     say!("Helios {} is ready.", env!("CARGO_PKG_VERSION"));
     if playground {
-        say!("  Playground  {http}/  {http}/live  {http}/universes");
+        say!("  Playground  {http}/  {http}/live  {http}/universes  {http}/jobs");
     }
     say!("  WebSocket   {}", server.ws_url());
     say!("  Client      {http}/helios.js");

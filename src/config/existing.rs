@@ -1,7 +1,11 @@
 //! What keys of existing servers are called here. They are not taken as they are: their values mean something else.
 
 /// Keys of existing servers, or what they begin with, and the key to write instead.
-const NAMES: [(&str, &str); 11] = [
+const NAMES: [(&str, &str); 15] = [
+    ("worker.max_attempts", "jobs.max_attempts"),
+    ("worker.visibility_timeout", "jobs.visibility_timeout"),
+    ("worker.poll_interval", "none: leases are brought; see --poll-interval of helios worker"),
+    ("worker", "jobs"),
     ("gateway.rate_limit.default_capacity", "limits.policies.api.capacity"),
     ("gateway.rate_limit.default_rate_num", "limits.policies.api.refill"),
     ("gateway.rate_limit.default_rate_den", "limits.policies.api.per, a time such as \"1s\""),

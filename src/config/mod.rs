@@ -19,6 +19,7 @@ use crate::dispatch::{LimitOptions, MethodDefaults};
 use crate::gateway::{AtlasOptions, GatewayOptions};
 use crate::hub::{SlowPolicy, TopicOptions};
 use crate::methods::{DemoOptions, KvOptions};
+use crate::queue::QueueOptions;
 use crate::starling::{ConnectionOptions, SessionOptions};
 use crate::store::StoreOptions;
 use crate::telemetry::TelemetryOptions;
@@ -52,6 +53,8 @@ pub struct Config {
     pub kv: KvOptions,
     /// Topics: publish and subscribe.
     pub topics: TopicOptions,
+    /// Jobs: work in the background.
+    pub jobs: QueueOptions,
     /// Universes: branchable state.
     pub universes: UniverseOptions,
     /// Durable data.
@@ -98,6 +101,8 @@ impl Config {
         let topics = topics.map(|(key, text)| (format!("topics.{key}"), text));
         let limits = self.limits.problems().into_iter();
         let limits = limits.map(|(key, text)| (format!("limits.{key}"), text));
+        let jobs = self.jobs.problems().into_iter();
+        let jobs = jobs.map(|(key, text)| (format!("jobs.{key}"), text));
         let outbox = self.connections.outbox_bytes_max.0;
         let tight = self.topics.namespaces.iter().filter(|(_, rules)| {
             rules.slow != SlowPolicy::Disconnect && rules.slow_bytes.0 + rules.max_size.0 > outbox
@@ -106,6 +111,6 @@ impl Config {
             let text = "and max_size must fit into connections.outbox_bytes_max, which ends slow connections";
             (format!("topics.namespaces.{name}.slow_bytes"), text.to_owned())
         });
-        rooms.into_iter().flat_map(named).chain(topics).chain(limits).chain(tight).collect()
+        rooms.into_iter().flat_map(named).chain(topics).chain(limits).chain(jobs).chain(tight).collect()
     }
 }

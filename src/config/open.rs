@@ -5,6 +5,7 @@ use toml::{Table, Value};
 
 use crate::dispatch::PolicyOptions;
 use crate::hub::NamespaceOptions;
+use crate::queue::TypeOptions;
 
 /// An open section.
 struct Open {
@@ -14,7 +15,8 @@ struct Open {
     template: fn() -> Table,
 }
 
-const OPEN: [Open; 2] = [
+const OPEN: [Open; 3] = [
+    Open { path: ["jobs", "types"], template: entry::<TypeOptions> },
     Open { path: ["limits", "policies"], template: entry::<PolicyOptions> },
     Open { path: ["topics", "namespaces"], template: entry::<NamespaceOptions> },
 ];

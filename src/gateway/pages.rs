@@ -22,6 +22,16 @@ pub(super) async fn client_core(request: HttpRequest) -> HttpResponse {
     file(&request, Client::get("helios-core.js"), "text/javascript; charset=utf-8")
 }
 
+/// `GET /helios-worker.js`: what works on jobs.
+pub(super) async fn client_worker(request: HttpRequest) -> HttpResponse {
+    file(&request, Client::get("helios-worker.js"), "text/javascript; charset=utf-8")
+}
+
+/// `GET /jobs`: queues, running jobs, failures and schedules.
+pub(super) async fn jobs(request: HttpRequest) -> HttpResponse {
+    file(&request, Playground::get("jobs.html"), "text/html; charset=utf-8")
+}
+
 /// `GET /`: the playground.
 pub(super) async fn playground(request: HttpRequest) -> HttpResponse {
     file(&request, Playground::get("index.html"), "text/html; charset=utf-8")

@@ -78,8 +78,17 @@ pub struct Listening {
 }
 
 /// Paths that HTTP answers. A WebSocket may ask for any other.
-const ROUTES: [&str; 7] =
-    ["/health", "/ready", "/metrics", "/helios.js", "/helios-core.js", "/live", "/universes"];
+const ROUTES: [&str; 9] = [
+    "/health",
+    "/ready",
+    "/metrics",
+    "/helios.js",
+    "/helios-core.js",
+    "/helios-worker.js",
+    "/live",
+    "/universes",
+    "/jobs",
+];
 
 impl Surroundings {
     /// What routes and door work with.
@@ -189,7 +198,8 @@ fn routes(config: &mut ServiceConfig, around: &Surroundings) {
         .service(at("/health", web::to(health::health)))
         .service(at("/ready", web::to(health::ready)))
         .service(at("/helios.js", web::to(pages::client)))
-        .service(at("/helios-core.js", web::to(pages::client_core)));
+        .service(at("/helios-core.js", web::to(pages::client_core)))
+        .service(at("/helios-worker.js", web::to(pages::client_worker)));
     // Before the shorter prefix.
     v1::routes(config, around);
     if around.universes_max.is_some() {
@@ -203,6 +213,7 @@ fn routes(config: &mut ServiceConfig, around: &Surroundings) {
             .service(at("/", web::to(pages::playground)))
             .service(at("/live", web::to(pages::live)))
             .service(at("/universes", web::to(pages::universes)))
+            .service(at("/jobs", web::to(pages::jobs)))
             .service(at("/playground/{name}", web::to(pages::playground_file)));
     }
 }

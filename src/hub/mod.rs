@@ -9,6 +9,7 @@
 //! What is absent on purpose: sockets and sessions (a subscriber is whatever implements [`Listener`]), keys and
 //! values, and who may do what: that is asked before.
 
+mod builtin;
 mod bundle;
 mod filter;
 mod history;

@@ -234,7 +234,8 @@ impl NamespaceOptions {
 }
 
 /// First segments of notifications that the server itself sends.
-const RESERVED: [&str; 11] = [
+const RESERVED: [&str; 12] = [
+    "jobs",
     "auth",
     "hello",
     "connection",
@@ -272,34 +273,5 @@ impl TopicOptions {
             }
         }
         problems
-    }
-
-    /// With the namespace of the server's own numbers.
-    #[must_use]
-    pub fn with_measures(mut self) -> Self {
-        // There is nothing in old numbers that new ones do not tell.
-        let rules =
-            NamespaceOptions { history_size: 0, slow: SlowPolicy::Latest, ..NamespaceOptions::default() };
-        self.namespaces.entry("metrics".to_owned()).or_insert(rules);
-        self
-    }
-
-    /// With the namespaces on which the server tells what happens to universes.
-    #[must_use]
-    pub fn with_universes(mut self) -> Self {
-        // A thousand universes are told at once.
-        let rules = NamespaceOptions { max_size: ByteSize::kib(960), ..NamespaceOptions::default() };
-        for name in ["universe", "universes"] {
-            self.namespaces.entry(name.to_owned()).or_insert_with(|| rules.clone());
-        }
-        self
-    }
-
-    /// With the namespace `demo` and the numbers of the server open to everybody.
-    #[must_use]
-    pub fn with_demo(mut self) -> Self {
-        self.stats = Access::Everyone;
-        self.namespaces.entry("demo".to_owned()).or_insert_with(NamespaceOptions::open);
-        self
     }
 }

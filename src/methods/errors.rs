@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::dispatch::MethodError;
 use crate::hub::{PublishError, SubscribeError};
 use crate::protocol::ErrorCode;
+use crate::queue::QueueError;
 use crate::starling::Unsubscribed;
 use crate::store::{Refusal, StoreError, WatchError};
 use crate::universes::UniverseError;
@@ -104,6 +105,43 @@ pub(super) fn universe(error: &UniverseError) -> MethodError {
         }
         UniverseError::Panicked => ErrorCode::InternalError.into(),
         UniverseError::Closed => ErrorCode::ServerDraining.into(),
+    }
+}
+
+/// Something that is not done with jobs.
+pub(super) fn queue(error: &QueueError) -> MethodError {
+    let text = error.to_string();
+    match error {
+        QueueError::Invalid { .. } => MethodError::invalid([text]),
+        QueueError::TooLarge { bytes, limit, .. } => MethodError::of(ErrorCode::ValueTooLarge, text)
+            .with_details(&json!({ "bytes": bytes, "limit": limit })),
+        QueueError::Full { limit } => {
+            MethodError::of(ErrorCode::QueueFull, text).with_details(&json!({ "limit": limit }))
+        }
+        QueueError::TooManySchedules { limit } => {
+            MethodError::of(ErrorCode::Conflict, text).with_details(&json!({ "limit": limit }))
+        }
+        QueueError::Duplicate(id) => {
+            MethodError::of(ErrorCode::Conflict, text).with_details(&json!({ "id": id, "duplicate": true }))
+        }
+        QueueError::NotFound(id) => {
+            MethodError::of(ErrorCode::NotFound, text).with_details(&json!({ "what": "job", "id": id }))
+        }
+        QueueError::NoSchedule(_) => {
+            MethodError::of(ErrorCode::NotFound, text).with_details(&json!({ "what": "schedule" }))
+        }
+        QueueError::LeaseLost(id) => {
+            MethodError::of(ErrorCode::LeaseLost, text).with_details(&json!({ "id": id }))
+        }
+        QueueError::Status { id, status, .. } => {
+            MethodError::of(ErrorCode::Conflict, text).with_details(&json!({ "id": id, "status": status }))
+        }
+        QueueError::WorkerTaken(worker) => {
+            MethodError::of(ErrorCode::Conflict, text).with_details(&json!({ "worker": worker }))
+        }
+        QueueError::Store(error) => store(error),
+        QueueError::Refused(error) => refusal("payload", error),
+        QueueError::Closed => ErrorCode::ServerDraining.into(),
     }
 }
 

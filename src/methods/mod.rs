@@ -6,6 +6,7 @@
 mod accounts;
 mod demo;
 mod errors;
+mod jobs;
 mod kv;
 mod limits;
 mod options;
@@ -16,6 +17,7 @@ mod token;
 mod topics;
 mod universes;
 
+pub use jobs::tell_jobs;
 pub use limits::RateKeeper;
 pub use options::{DemoOptions, KvOptions};
 pub use sessions::SessionArchive;
@@ -26,6 +28,7 @@ use std::sync::{Arc, OnceLock};
 use crate::auth::{Accounts, KeyRing};
 use crate::base::Clock;
 use crate::dispatch::{Limits, RegistryBuilder};
+use crate::queue::Queue;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::universes::Universes;
@@ -55,9 +58,23 @@ pub fn add_kv(
     places: (&Store, Option<&Universes>),
     options: &KvOptions,
     topics: &TopicDesk,
+    queue: Option<&Queue>,
 ) {
-    kv::add(to, places, options, topics);
+    let jobs = queue.map(|queue| job_desk(queue, topics, options));
+    kv::add(to, places, options, (topics, jobs.as_ref()));
 }
+
+fn job_desk(queue: &Queue, topics: &TopicDesk, kv: &KvOptions) -> jobs::Desk {
+    jobs::Desk { queue: queue.clone(), topics: topics.clone(), kv_everyone: kv.everyone && kv.enabled }
+}
+
+/// Adds the namespace `jobs`.
+pub fn add_jobs(to: &mut RegistryBuilder, queue: &Queue, topics: &TopicDesk, kv: &KvOptions) {
+    jobs::add(to, &job_desk(queue, topics, kv));
+}
+
+/// The method that says who may hear of jobs.
+pub const MAY_HEAR_OF_JOBS: &str = jobs::MAY_HEAR;
 
 /// Adds the namespace `starling`.
 pub fn add_sessions(to: &mut RegistryBuilder) {

@@ -97,6 +97,8 @@ error_codes! {
     MergeConflict "MERGE_CONFLICT" Caller retry false http 409 "Both sides have changed the same"
     ValueTooLarge "VALUE_TOO_LARGE" Caller retry false http 413 "Something is longer than it may be"
     UniverseLimitExceeded "UNIVERSE_LIMIT_EXCEEDED" Caller retry true http 429 "There are as many universes as there may be"
+    LeaseLost "LEASE_LOST" Caller retry false http 409 "The lease of the job is over"
+    QueueFull "QUEUE_FULL" Caller retry true http 429 "As many jobs wait as may"
     RequestInterrupted "REQUEST_INTERRUPTED" Server retry false http 409 "The request has run or begun to; what it gave is not known"
     StateSaveFailed "STATE_SAVE_FAILED" Server retry true http 500 "The state of the session could not be saved"
     StateTooLarge "STATE_TOO_LARGE" Server retry false http 413 "The state of the session does not fit into a token"

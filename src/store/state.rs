@@ -177,6 +177,12 @@ impl View {
         self.now_ms
     }
 
+    /// How many keys begin with `prefix`. Visits none of them; keys that are over count until they are taken away, a moment
+    /// later.
+    pub fn count(&self, prefix: &[u8]) -> usize {
+        self.state.entries.prefix_len(prefix)
+    }
+
     /// What lies under a key.
     pub fn get(&self, key: &[u8]) -> Option<&Entry> {
         self.state.get(key, self.now_ms)

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use prometheus::core::Collector;
 use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
-    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 use super::atlas::AtlasMetrics;
+use super::jobs::JobMetrics;
 use super::sessions::SessionMetrics;
 use super::topics::TopicMetrics;
 use super::universes::UniverseMetrics;
@@ -64,6 +65,8 @@ pub struct Metrics {
     pub topics: TopicMetrics,
     /// Universes.
     pub universes: UniverseMetrics,
+    /// Jobs.
+    pub jobs: JobMetrics,
     /// The store.
     pub atlas: AtlasMetrics,
 }
@@ -130,6 +133,7 @@ impl Metrics {
             sessions: SessionMetrics::new(of),
             topics: TopicMetrics::new(of),
             universes: UniverseMetrics::new(of),
+            jobs: JobMetrics::new(of),
             atlas: AtlasMetrics::new(of),
             registry,
         }
@@ -221,6 +225,10 @@ pub(super) fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
     registered(registry, IntGauge::new(name, help))
 }
 
+pub(super) fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    registered(registry, IntGaugeVec::new(Opts::new(name, help), labels))
+}
+
 pub(super) fn gauge_f64(registry: &Registry, name: &str, help: &str) -> Gauge {
     registered(registry, Gauge::new(name, help))
 }
@@ -232,6 +240,20 @@ const BUCKETS: [f64; 14] =
 pub(super) fn histograms(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
     let options = HistogramOpts::new(name, help).buckets(BUCKETS.to_vec());
     registered(registry, HistogramVec::new(options, labels))
+}
+
+/// From 1 ms to an hour, for what may take its time.
+const LONG_BUCKETS: [f64; 14] =
+    [0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0];
+
+pub(super) fn long_histograms(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> HistogramVec {
+    let options = HistogramOpts::new(name, help).buckets(LONG_BUCKETS.to_vec());
+    registered(registry, HistogramVec::new(options, labels))
+}
+
+pub(super) fn long_histogram(registry: &Registry, name: &str, help: &str) -> Histogram {
+    let options = HistogramOpts::new(name, help).buckets(LONG_BUCKETS.to_vec());
+    registered(registry, Histogram::with_opts(options))
 }
 
 pub(super) fn histogram(registry: &Registry, name: &str, help: &str) -> Histogram {

@@ -5,6 +5,7 @@
 
 mod atlas;
 mod format;
+mod jobs;
 mod logging;
 mod metrics;
 mod options;
@@ -15,6 +16,7 @@ mod universes;
 
 pub use atlas::AtlasMetrics;
 pub use format::LogFormat;
+pub use jobs::JobMetrics;
 pub use logging::{LoggingError, init_logging};
 pub use metrics::{CallMetrics, Metrics};
 pub use options::TelemetryOptions;

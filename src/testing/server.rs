@@ -62,6 +62,7 @@ impl TestServer {
         config.demo.enabled = true;
         config.kv.everyone = true;
         config.universes.everyone = true;
+        config.jobs.everyone = true;
         let directory = unused_directory();
         config.store.data_dir.clone_from(&directory);
         configure(&mut config);

@@ -169,6 +169,7 @@ async fn the_described_methods_are_those_that_the_server_has() {
         "auth",
         "config",
         "demo",
+        "jobs",
         "kv",
         "limits",
         "metrics",

@@ -18,6 +18,8 @@ mod drain;
 mod framing;
 mod hooks;
 mod http;
+mod jobs;
+mod jobs_rest;
 mod kv;
 mod limits;
 mod messages;

@@ -282,3 +282,36 @@ async fn every_metric_of_the_store_moves() {
         assert!(page.get(name).is_some_and(|value| *value > 0.0), "{name}: {:?}", page.get(name));
     }
 }
+
+#[tokio::test]
+async fn every_metric_of_jobs_moves() {
+    let server = TestServer::start_with(|config| config.jobs.backoff = helios::base::Span::millis(0), |b| b);
+    let mut peer = server.peer().await;
+    let enqueue = json!({ "type": "a", "maxAttempts": 1, "visibilityTimeout": 1 });
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        peer.request("jobs:enqueue", &enqueue).await.unwrap();
+        let leased = peer.request("jobs:lease", &json!({ "worker": "w" })).await.unwrap();
+        tokens.push(json!({ "id": leased["jobs"][0]["id"], "leaseToken": leased["jobs"][0]["leaseToken"] }));
+    }
+    peer.request("jobs:ack", &tokens[0]).await.unwrap();
+    peer.request("jobs:nack", &tokens[1]).await.unwrap();
+    until("the third lease ends with its time", || server.metrics().jobs.leases_expired.get() == 1).await;
+    until("it is measured", || server.metrics().jobs.dead_letters.get() == 2).await;
+    let page = page(&server).await;
+    for (name, value) in [
+        ("worker_jobs_enqueued_total", 3.0),
+        ("worker_jobs_dequeued_total", 3.0),
+        ("worker_jobs_completed_total", 1.0),
+        ("worker_jobs_failed_total", 1.0),
+        ("worker_lease_expired_total", 1.0),
+        ("worker_dlq_depth", 2.0),
+        (r#"worker_job_queue_depth{status="DLQ"}"#, 2.0),
+        (r#"worker_job_queue_depth{status="DONE"}"#, 1.0),
+        (r#"worker_job_queue_depth{status="PENDING"}"#, 0.0),
+        (r#"worker_job_duration_seconds_count{type="a"}"#, 1.0),
+        ("worker_job_wait_seconds_count", 3.0),
+    ] {
+        assert_eq!(page[name], value, "{name}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Laws that hold for any input: simple models beside the real thing, with crashes at any moment. Seeds are
 //! printed; `HELIOS_SEED=n` runs one alone, `HELIOS_RUNS=n` runs more.
 
+mod job_crash;
 mod server;
 mod session_storm;
 mod store_crash;

@@ -1,5 +1,6 @@
 export { ERROR_CODES } from "./error-codes.js";
 export { CLOSE_CODES } from "./close-codes.js";
+export { JobError } from "./jobs.js";
 /** @typedef {Omit<import('./requests.js').RequestOptions, 'idempotent' | 'peer'> & { tags?: Record<string, string> }} PublishOptions */
 /** A connection to a Helios server that keeps itself alive, and a session that outlives it. See {@link Core}. */
 export class Starling extends Core {
@@ -18,6 +19,8 @@ export class Starling extends Core {
             decode(frame: string | ArrayBuffer): import("./message.js").Decoded;
         };
     };
+    /** Jobs: work in the background. */
+    jobs: Jobs;
     /** Stops looking for a machine that wakes up. @type {(() => void) | null} */
     unwatch: (() => void) | null;
     /**
@@ -57,6 +60,7 @@ export type PublishOptions = Omit<import("./requests.js").RequestOptions, "idemp
     tags?: Record<string, string>;
 };
 import { Starling as Core } from './starling.js';
+import { Jobs } from './jobs.js';
 import { Account } from './account.js';
 import { Session } from './session.js';
 import { Subscriptions } from './subscriptions.js';

@@ -40,6 +40,15 @@ pub(super) async fn read<T: DeserializeOwned>(request: &HttpRequest, body: Paylo
     typed(&bytes(request, body, BYTES_MAX).await?)
 }
 
+/// A body of a known shape, where there may be none.
+pub(super) async fn read_if_any<T: DeserializeOwned + Default>(
+    request: &HttpRequest,
+    body: Payload,
+) -> Result<T, Failure> {
+    let bytes = bytes(request, body, BYTES_MAX).await?;
+    if bytes.is_empty() { Ok(T::default()) } else { typed(&bytes) }
+}
+
 /// A body of a known shape from anybody: nothing long is kept for those.
 pub(super) async fn read_short<T: DeserializeOwned>(
     request: &HttpRequest,

@@ -11,6 +11,9 @@ mod admin_users;
 mod answer;
 mod auth;
 mod body;
+mod job_shapes;
+mod job_work;
+mod jobs;
 mod kv;
 mod limits;
 mod openapi;
@@ -33,11 +36,15 @@ use super::serve::Surroundings;
 /// Adds the routes.
 pub(super) fn routes(config: &mut ServiceConfig, around: &Surroundings) {
     let accounts = around.shared.accounts.is_some();
+    let has_jobs = around.shared.registry.get("jobs:enqueue").is_some();
     let api = |config: &mut ServiceConfig| {
         if accounts {
             auth::routes(config);
         }
         kv::routes(config);
+        if has_jobs {
+            jobs::routes(config);
+        }
         rpc::routes(config);
         publish::routes(config);
         openapi::routes(config);

@@ -14,7 +14,7 @@ use utoipa_swagger_ui::Config;
 
 use super::rest::Rest;
 use super::shapes::{Envelope, ErrorAnswer};
-use super::{admin, admin_roles, admin_users, at, auth, kv, publish, reading};
+use super::{admin, admin_roles, admin_users, at, auth, job_work, jobs, kv, publish, reading};
 use crate::dispatch::{Method, Registry};
 
 /// The routes that have a description of their own.
@@ -40,6 +40,24 @@ use crate::dispatch::{Method, Registry};
         kv::set,
         kv::post,
         kv::delete,
+        jobs::enqueue,
+        jobs::list,
+        jobs::dead,
+        jobs::job,
+        jobs::stats,
+        job_work::lease,
+        job_work::ack,
+        job_work::nack,
+        job_work::release,
+        job_work::extend,
+        job_work::progress,
+        jobs::cancel,
+        jobs::retry,
+        jobs::replay,
+        jobs::purge,
+        jobs::schedules,
+        jobs::set_schedule,
+        jobs::remove_schedule,
         publish::publish,
         admin_users::users,
         admin_users::create_user,
@@ -132,6 +150,7 @@ fn described(registry: &Registry) -> Json {
             ("/admin/audit", "audit:list"),
             ("/api/v1/kv", "kv:get"),
             ("/api/v1/publish", "topic:publish"),
+            ("/api/v1/jobs", "jobs:enqueue"),
         ];
         paths.retain(|path, _| gone.iter().all(|(prefix, method)| !path.starts_with(prefix) || has(method)));
         for (path, operations) in &mut *paths {

@@ -5,12 +5,14 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::super::errors;
+use super::super::jobs::{self, EnqueueParams};
 use super::super::topics::{Announcement, TopicDesk};
 use super::place::{Place, Places, WRITE};
 use super::values::Encoding;
 use super::write::{Delete, Increment, Set, written};
-use super::{DELETE, stored};
+use super::{DELETE, WRITE as WRITE_KEYS, stored};
 use crate::dispatch::{Context, MethodError};
+use crate::queue::{Deciding, Enqueued};
 use crate::store::{Check, Command, Commit, CommitOutcome, Condition};
 
 /// Parameters of `kv:commit`.
@@ -39,7 +41,7 @@ struct CheckParams {
 /// One change.
 #[derive(Deserialize, JsonSchema)]
 #[serde(tag = "op", rename_all = "lowercase")]
-enum Operation {
+pub(in crate::methods) enum Operation {
     /// As `kv:set`.
     Set(Set),
     /// As `kv:delete`.
@@ -52,12 +54,14 @@ enum Operation {
     Emit(Emit),
     /// As `topic:publish`, on a topic with a durable history.
     Publish(Announcement),
+    /// As `jobs:enqueue`.
+    Enqueue(Box<EnqueueParams>),
 }
 
 /// A change of when a key ends.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Expire {
+pub(in crate::methods) struct Expire {
     /// The key.
     key: String,
     /// Milliseconds from now; without it the key has no end.
@@ -67,7 +71,7 @@ struct Expire {
 /// Something to be told.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Emit {
+pub(in crate::methods) struct Emit {
     /// The key that it is told under.
     key: String,
     /// What is told.
@@ -81,9 +85,9 @@ impl Operation {
             Self::Set(set) => set.universe.is_some(),
             Self::Delete(delete) => delete.universe.is_some(),
             Self::Increment(increment) => increment.universe.is_some(),
-            Self::Expire(_) | Self::Emit(_) | Self::Publish(_) => false,
+            Self::Expire(_) | Self::Emit(_) | Self::Publish(_) | Self::Enqueue(_) => false,
         };
-        let tells = matches!(self, Self::Emit(_) | Self::Publish(_));
+        let tells = matches!(self, Self::Emit(_) | Self::Publish(_) | Self::Enqueue(_));
         match place {
             _ if named => Some("/universe: is said for the whole commit"),
             Place::Universe(..) if tells => Some("/op: nobody hears of what happens in a universe"),
@@ -91,9 +95,20 @@ impl Operation {
         }
     }
 
+    /// The permission that it needs beside that to write.
+    fn permission(&self) -> &'static str {
+        match self {
+            Self::Delete(_) => DELETE,
+            Self::Enqueue(_) => jobs::CREATE,
+            Self::Publish(_) | Self::Set(_) | Self::Increment(_) | Self::Expire(_) | Self::Emit(_) => {
+                WRITE_KEYS
+            }
+        }
+    }
+
     /// The command that it becomes; an error names its place in the operation.
-    async fn command(self, ctx: &Context, topics: &TopicDesk, now_ms: u64) -> Result<Command, Wrong> {
-        Ok(match self {
+    async fn command(self, ctx: &Context, desk: &Joint<'_>, now_ms: u64) -> Result<Part, Wrong> {
+        let command = match self {
             Self::Set(set) => set.command(now_ms).map_err(Wrong::Value)?,
             Self::Delete(delete) => delete.command(),
             Self::Increment(increment) => increment.command(),
@@ -104,9 +119,86 @@ impl Operation {
                 let data = Encoding::Json.read(&value).map_err(Wrong::Value)?;
                 Command::Emit { channel: stored(&key), data }
             }
-            Self::Publish(publish) => publish.command(ctx, topics, now_ms).await.map_err(Wrong::Refused)?,
-        })
+            Self::Publish(publish) => {
+                publish.command(ctx, desk.topics, now_ms).await.map_err(Wrong::Refused)?
+            }
+            Self::Enqueue(wish) => {
+                let Some(jobs) = desk.jobs else {
+                    return Err(Wrong::Value("/op: there are no jobs here".to_owned()));
+                };
+                let job = wish.job(ctx, jobs).map_err(Wrong::Refused)?;
+                let made = jobs.queue.enqueueing(job);
+                let (command, deciding) = made.map_err(|error| Wrong::Refused(errors::queue(&error)))?;
+                return Ok((command, Some(deciding)));
+            }
+        };
+        Ok((command, None))
     }
+}
+
+/// What operations need beside the keys.
+struct Joint<'a> {
+    topics: &'a TopicDesk,
+    jobs: Option<&'a jobs::Desk>,
+}
+
+/// A command, and what is to be done once it has happened.
+type Part = (Command, Option<Deciding<Enqueued>>);
+
+/// Operations as commands, and jobs that are enqueued with them: which operation it was, and what is to be done then.
+#[derive(Debug)]
+pub(in crate::methods) struct Effects {
+    pub(in crate::methods) commands: Vec<Command>,
+    pub(in crate::methods) deciding: Vec<(usize, Deciding<Enqueued>)>,
+}
+
+/// What a caller wants to have written with something else, once it was found to be allowed to.
+///
+/// # Errors
+/// If it may not, or an operation is wrong.
+pub(in crate::methods) async fn effects(
+    ctx: &Context,
+    desk: &jobs::Desk,
+    operations: Vec<Operation>,
+) -> Result<Effects, MethodError> {
+    for operation in &operations {
+        let permission = operation.permission();
+        let open = match operation {
+            Operation::Enqueue(_) => desk.may(&ctx.principal(), permission),
+            _ => desk.kv_everyone || ctx.principal().may(permission),
+        };
+        if !open {
+            return Err(MethodError::permission(permission));
+        }
+    }
+    let place = Place::Main(desk.queue.store().clone());
+    let joint = Joint { topics: &desk.topics, jobs: Some(desk) };
+    commands(ctx, &place, &joint, operations, "/effects").await
+}
+
+/// The commands of operations. `at` is where they stand.
+async fn commands(
+    ctx: &Context,
+    place: &Place,
+    joint: &Joint<'_>,
+    operations: Vec<Operation>,
+    at: &str,
+) -> Result<Effects, MethodError> {
+    let now_ms = place.now_ms();
+    let mut effects = Effects { commands: Vec::with_capacity(operations.len()), deciding: Vec::new() };
+    for (index, operation) in operations.into_iter().enumerate() {
+        if let Some(text) = operation.misplaced(place) {
+            return Err(MethodError::invalid([format!("{at}/{index}{text}")]));
+        }
+        let wrong = |wrong: Wrong| match wrong {
+            Wrong::Value(text) => MethodError::invalid([format!("{at}/{index}{text}")]),
+            Wrong::Refused(error) => error,
+        };
+        let (command, deciding) = operation.command(ctx, joint, now_ms).await.map_err(wrong)?;
+        effects.commands.push(command);
+        effects.deciding.extend(deciding.map(|deciding| (index, deciding)));
+    }
+    Ok(effects)
 }
 
 /// Why an operation is no command.
@@ -121,26 +213,25 @@ enum Wrong {
 pub(super) async fn commit(
     ctx: Context,
     places: Places,
-    topics: TopicDesk,
+    (topics, jobs): (TopicDesk, Option<jobs::Desk>),
     params: CommitParams,
 ) -> Result<Json, MethodError> {
     let place = places.get(&ctx, params.universe.as_deref(), WRITE)?;
-    let deletes = params.operations.iter().any(|operation| matches!(operation, Operation::Delete(_)));
-    if deletes && !places.may(&ctx.principal(), DELETE) {
-        return Err(MethodError::permission(DELETE));
-    }
-    let now_ms = place.now_ms();
-    let mut commands = Vec::with_capacity(params.operations.len());
-    for (index, operation) in params.operations.into_iter().enumerate() {
-        if let Some(text) = operation.misplaced(&place) {
-            return Err(MethodError::invalid([format!("/operations/{index}{text}")]));
-        }
-        let wrong = |wrong: Wrong| match wrong {
-            Wrong::Value(text) => MethodError::invalid([format!("/operations/{index}{text}")]),
-            Wrong::Refused(error) => error,
+    for operation in &params.operations {
+        let may = match operation {
+            Operation::Delete(_) => places.may(&ctx.principal(), DELETE),
+            Operation::Enqueue(_) => {
+                jobs.as_ref().is_none_or(|jobs| jobs.may(&ctx.principal(), jobs::CREATE))
+            }
+            _ => true,
         };
-        commands.push(operation.command(&ctx, &topics, now_ms).await.map_err(wrong)?);
+        if !may {
+            return Err(MethodError::permission(operation.permission()));
+        }
     }
+    let joint = Joint { topics: &topics, jobs: jobs.as_ref() };
+    let Effects { commands, deciding } =
+        commands(&ctx, &place, &joint, params.operations, "/operations").await?;
     let check = |check: &CheckParams| Check {
         key: stored(&check.key),
         condition: Condition::IfVersion(check.version),
@@ -150,14 +241,23 @@ pub(super) async fn commit(
     match place.commit(commit).await? {
         CommitOutcome::Done { revision, outcomes } => {
             let results = outcomes.iter().flatten().map(|outcome| written(outcome, "done"));
-            Ok(json!({ "committed": true, "revision": revision, "results": results.collect::<Vec<_>>() }))
+            let mut results: Vec<Json> = results.collect();
+            for (index, deciding) in deciding {
+                let made = deciding.happened().await.map_err(|error| errors::queue(&error))?;
+                results[index] = jobs::enqueued(&made);
+            }
+            Ok(json!({ "committed": true, "revision": revision, "results": results }))
         }
         CommitOutcome::Conflict { check, version } => {
             let key = &params.checks[check].key;
             Ok(json!({ "committed": false, "check": check, "key": key, "version": version }))
         }
         CommitOutcome::Refused { command, refusal } => {
-            Err(errors::refusal(&format!("/operations/{command}"), &refusal))
+            let declined = deciding.into_iter().find(|(index, _)| *index == command);
+            match declined.and_then(|(_, deciding)| deciding.declined()) {
+                Some(error) => Err(errors::queue(&error)),
+                None => Err(errors::refusal(&format!("/operations/{command}"), &refusal)),
+            }
         }
     }
 }

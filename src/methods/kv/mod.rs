@@ -14,7 +14,9 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
+pub(super) use self::commit::{Effects, Operation, effects};
 use self::place::Places;
+use super::jobs;
 use super::options::KvOptions;
 use super::topics::TopicDesk;
 use crate::dispatch::{Context, MethodError, MethodOptions, RegistryBuilder};
@@ -55,7 +57,7 @@ pub(super) fn add(
     to: &mut RegistryBuilder,
     (store, universes): (&Store, Option<&Universes>),
     options: &KvOptions,
-    topics: &TopicDesk,
+    (topics, jobs): (&TopicDesk, Option<&jobs::Desk>),
 ) {
     let everyone = options.everyone;
     let places = Places { store: store.clone(), universes: universes.cloned(), everyone };
@@ -68,10 +70,10 @@ pub(super) fn add(
     kv.method("kv:set", WRITE, about("Sets the value of a key."), write::set);
     kv.method("kv:delete", DELETE, about("Takes a key away."), write::delete);
     kv.method("kv:increment", WRITE, about("Adds to a whole number."), write::increment);
-    let topics = topics.clone();
+    let tellers = (topics.clone(), jobs.cloned());
     let text = "Changes several keys at once, or none.";
     kv.method("kv:commit", WRITE, about(text), move |ctx, places, params| {
-        commit::commit(ctx, places, topics.clone(), params)
+        commit::commit(ctx, places, tellers.clone(), params)
     });
     let text = "Tells every change below a prefix, without a gap.";
     kv.method("kv:watch", READ, about(text).of_session(), move |ctx, places, params| {

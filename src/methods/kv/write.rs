@@ -13,7 +13,7 @@ use crate::store::{Command, Condition, Expiry, Outcome};
 /// Parameters of `kv:set`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct Set {
+pub(in crate::methods) struct Set {
     /// The key.
     key: String,
     /// The value: any JSON, or a string if `encoding` says so.
@@ -57,7 +57,7 @@ pub(super) async fn set(ctx: Context, places: Places, params: Set) -> Result<Jso
 /// Parameters of `kv:delete`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct Delete {
+pub(in crate::methods) struct Delete {
     /// The key.
     key: String,
     /// Only if the key has this version.
@@ -82,7 +82,7 @@ pub(super) async fn delete(ctx: Context, places: Places, params: Delete) -> Resu
 /// Parameters of `kv:increment`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Increment {
+pub(in crate::methods) struct Increment {
     /// The key.
     key: String,
     /// What to add, 1 if nothing is said.

@@ -1,0 +1,102 @@
+//! From a step of the state machine to a commit of the store, and to those who are to know of it.
+
+use tokio::sync::oneshot;
+
+use super::error::QueueError;
+use super::job::Status;
+use super::step::{EventKind, JobEvent, Step};
+use super::{Queue, Told};
+use crate::store::{Command, Commit, CommitOutcome, Decision, Refusal, StoreError};
+
+impl Queue {
+    /// Makes one step of the state machine, in a commit of its own.
+    pub(super) async fn decide<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&mut Step<'_>) -> Result<T, QueueError> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        let (command, deciding) = self.deciding(decide);
+        let committed = self.store().commit(Commit { commands: vec![command], ..Commit::default() }).await;
+        deciding.done(committed).await
+    }
+
+    pub(super) fn deciding<T: Send + 'static>(
+        &self,
+        decide: impl FnOnce(&mut Step<'_>) -> Result<T, QueueError> + Send + 'static,
+    ) -> (Command, Deciding<T>) {
+        let (sender, given) = oneshot::channel();
+        let queue = self.clone();
+        let decision = Decision::new(move |view| {
+            let mut random = queue.0.random.lock();
+            let mut step = Step::new(view, &queue.0.options, &mut random);
+            let decided = decide(&mut step);
+            let Step { commands, events, .. } = step;
+            let commands = decided.is_ok().then_some(commands);
+            // Whoever has hung up needs no answer; it is done all the same.
+            let _ = sender.send(decided.map(|gives| (gives, events)));
+            commands
+        });
+        (Command::Decide(decision), Deciding { queue: self.clone(), given })
+    }
+
+    /// What has happened is counted, told and heeded.
+    async fn heed(&self, events: Vec<JobEvent>) {
+        for event in &events {
+            self.0.events.emit(event);
+            if event.kind != EventKind::Enqueued && event.kind != EventKind::Dequeued {
+                self.0.progress.forget(event.job.id);
+                self.0.seats.settled(event);
+            }
+        }
+        let delayed = |event: &JobEvent| event.job.status == Status::Pending && event.job.run_at.is_some();
+        if events.iter().any(delayed) {
+            self.0.hurry.notify_one();
+        }
+        // Something waits, or somebody has room again.
+        if events.iter().any(|event| event.kind != EventKind::Dequeued) {
+            self.0.seats.wake();
+        }
+        let Some(told) = self.0.told.get() else { return };
+        for event in events {
+            // Nobody listens any more: the server ends.
+            let _ = told.send(Told::Event(Box::new(event))).await;
+        }
+    }
+}
+
+/// A step that is a part of a commit: what is to be done once the commit has happened, or has not.
+#[must_use]
+#[derive(Debug)]
+pub struct Deciding<T> {
+    queue: Queue,
+    given: oneshot::Receiver<Result<(T, Vec<JobEvent>), QueueError>>,
+}
+
+impl<T> Deciding<T> {
+    /// The commit has happened: gives what the step has given. Workers and listeners are told.
+    ///
+    /// # Errors
+    /// If the step was never made.
+    pub async fn happened(mut self) -> Result<T, QueueError> {
+        // A step that declines undoes its commit, so it has given something.
+        let (gives, events) = self.given.try_recv().map_err(|_| QueueError::Closed)??;
+        self.queue.heed(events).await;
+        Ok(gives)
+    }
+
+    /// The commit was refused: gives the reason of the step, if it was that.
+    pub fn declined(mut self) -> Option<QueueError> {
+        self.given.try_recv().ok().and_then(Result::err)
+    }
+
+    async fn done(self, committed: Result<CommitOutcome, StoreError>) -> Result<T, QueueError> {
+        match committed? {
+            CommitOutcome::Done { .. } => self.happened().await,
+            CommitOutcome::Refused { refusal, .. } => Err(self.declined().unwrap_or(match refusal {
+                Refusal::Declined => QueueError::Closed,
+                refusal => QueueError::Refused(refusal),
+            })),
+            // Nothing is checked beside a step of its own.
+            CommitOutcome::Conflict { .. } => Err(QueueError::Closed),
+        }
+    }
+}

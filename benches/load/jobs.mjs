@@ -1,0 +1,60 @@
+// Jobs through Helios or BullMQ: enqueued by one process, WINDOW at a time, and worked on by another one, CONCURRENCY at a time,
+// at once. Prints jobs in a second from the first one enqueued to the last one acknowledged. Checks that each was done.
+//
+//   node jobs.mjs enqueue|work|check helios|bullmq PORT JOBS
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+
+const [role, which, port, count] = process.argv.slice(2);
+const JOBS = Number(count);
+const WINDOW = 200;
+const CONCURRENCY = 100;
+
+const ways = {
+  async helios() {
+    const { Starling } = await import('../../client-js/src/node.js');
+    const { Worker } = await import('../../client-js/src/worker.js');
+    const client = new Starling(`ws://127.0.0.1:${port}/ws`);
+    await client.connect();
+    return {
+      add: (number) => client.jobs.enqueue('bench', { number }),
+      work: (handle) => new Worker(client, { bench: handle }, { concurrency: CONCURRENCY }).ready,
+      done: async () => (await client.request('jobs:stats', {})).counts.done,
+      close: () => client.disconnect(),
+    };
+  },
+  async bullmq() {
+    const { Queue, Worker } = createRequire(join(process.env.BULLMQ, 'x.js'))('bullmq');
+    const connection = { host: '127.0.0.1', port: Number(port) };
+    const queue = new Queue('bench', { connection });
+    await queue.waitUntilReady();
+    let worker;
+    return {
+      add: (number) => queue.add('bench', { number }),
+      work: (handle) => {
+        worker = new Worker('bench', (job) => handle(job.data), { connection, concurrency: CONCURRENCY });
+        return worker.waitUntilReady();
+      },
+      done: () => queue.getCompletedCount(),
+      close: () => Promise.all([worker?.close(), queue.close()]),
+    };
+  },
+};
+
+const way = await ways[which]();
+if (role === 'enqueue') {
+  let next = 0;
+  const some = async () => {
+    while (next < JOBS) await way.add(next++);
+  };
+  console.log(Date.now());
+  await Promise.all(Array.from({ length: WINDOW }, some));
+} else if (role === 'work') {
+  const seen = new Set();
+  await way.work((payload) => void seen.add(payload.number));
+  console.log('ready');
+  while ((await way.done()) < JOBS) await new Promise((resolve) => setTimeout(resolve, 20));
+  if (seen.size !== JOBS) throw new Error(`${seen.size} of ${JOBS} jobs were worked on`);
+  console.log(Date.now());
+}
+await way.close();

@@ -3,44 +3,22 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
+import { after, before, test } from 'node:test';
 
-import { Starling } from '../src/node.js';
 import { Worker } from '../src/worker.js';
-import { cable } from './cable.js';
+import { clients } from './clients.js';
 import { startServer, until } from './helper.js';
 
 let server;
-const open = [];
-const lines = [];
+const { open, connected, wired } = clients(() => server);
 before(async () => {
   server = await startServer();
 });
-afterEach(async () => {
-  open.splice(0).forEach((client) => client.disconnect());
-  for (const line of lines.splice(0)) await line.close();
-});
 after(() => server.stop());
 
-const fast = { backoffMin: 5, backoffMax: 20 };
 let types = 0;
 /** A type of jobs that no other test has. */
 const fresh = () => `test.t${(types += 1)}`;
-
-async function connected(options = {}, url = server.url) {
-  const client = new Starling(url, { ...fast, ...options });
-  open.push(client);
-  const token = client.session && client.events.once('token');
-  await client.connect();
-  await token;
-  return client;
-}
-
-async function wired(options = {}, to = server) {
-  const line = await cable(to.port);
-  lines.push(line);
-  return { line, client: await connected(options, line.url) };
-}
 
 for (const options of [{}, { codec: 'msgpack' }, { session: false }, { extensions: false }]) {
   test(`a job is enqueued, worked on and looked at, with ${JSON.stringify(options)}`, async () => {

@@ -1,20 +1,16 @@
 // Topics: subscriptions that outlive connections.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
+import { after, before, test } from 'node:test';
 
 import { Starling } from '../src/node.js';
 import { cable } from './cable.js';
+import { clients } from './clients.js';
 import { startServer, until } from './helper.js';
 
 let server;
-const open = [];
-const cables = [];
+const { open, cables, connected, wired } = clients(() => server);
 before(async () => {
   server = await startServer();
-});
-afterEach(async () => {
-  open.splice(0).forEach((client) => client.disconnect());
-  for (const line of cables.splice(0)) await line.close();
 });
 after(() => server.stop());
 
@@ -22,21 +18,6 @@ const fast = { backoffMin: 5, backoffMax: 20 };
 let topics = 0;
 /** A topic that no other test has. */
 const fresh = () => `demo:t${(topics += 1)}`;
-
-async function connected(options = {}, url = server.url) {
-  const client = new Starling(url, { ...fast, ...options });
-  open.push(client);
-  const token = client.session && client.events.once('token');
-  await client.connect();
-  await token;
-  return client;
-}
-
-async function wired(options = {}) {
-  const line = await cable(server.port);
-  cables.push(line);
-  return { line, client: await connected(options, line.url) };
-}
 
 for (const options of [{}, { codec: 'msgpack' }, { session: false }, { extensions: false }]) {
   test(`publications get to subscribers, with ${JSON.stringify(options)}`, async () => {

@@ -37,10 +37,9 @@ impl Queue {
 
     /// Gives what can be given now.
     async fn give(&self) -> Result<Given, QueueError> {
-        let demands = self.0.seats.demands();
-        let waiting = waiting(&self.store().view(), &demands);
-        let given = self.lease_for(demands).await?;
+        let given = self.lease_for(self.0.seats.demands()).await?;
         if given.is_empty() {
+            let waiting = waiting(&self.store().view(), &self.0.seats.demands());
             let next = waiting.iter().filter_map(|kind| rates::next_in(self.options(), kind)).min();
             return Ok(Given::Nothing(next));
         }

@@ -1,5 +1,6 @@
 //! A job as it is stored, at `job:{id}`. Names of members are those of existing servers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
@@ -7,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::ids::{JobId, JobType, LeaseToken};
 
 /// Where a job stands.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     /// It waits to be leased: now, or at its time.

@@ -13,37 +13,6 @@ use crate::queue::{Filter, JobType, Status};
 const LIMIT: usize = 50;
 const LIMIT_MAX: usize = 500;
 
-/// Where a job stands, as it is asked for.
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(super) enum StatusParam {
-    /// It waits.
-    Pending,
-    /// A worker has it.
-    InProgress,
-    /// It was done.
-    Done,
-    /// It has failed for good.
-    Failed,
-    /// Its attempts are used up.
-    Dlq,
-    /// It was called off.
-    Cancelled,
-}
-
-impl From<StatusParam> for Status {
-    fn from(param: StatusParam) -> Self {
-        match param {
-            StatusParam::Pending => Self::Pending,
-            StatusParam::InProgress => Self::InProgress,
-            StatusParam::Done => Self::Done,
-            StatusParam::Failed => Self::Failed,
-            StatusParam::Dlq => Self::Dlq,
-            StatusParam::Cancelled => Self::Cancelled,
-        }
-    }
-}
-
 pub(super) async fn get(_: Context, desk: Desk, params: OneJob) -> Result<Json, MethodError> {
     let job = desk.queue.job(params.id).map_err(|error| errors::queue(&error))?;
     Ok(shape::whole(&job, desk.queue.progress_of(params.id)))
@@ -54,7 +23,7 @@ pub(super) async fn get(_: Context, desk: Desk, params: OneJob) -> Result<Json, 
 #[serde(deny_unknown_fields)]
 pub(super) struct List {
     /// Where they stand; without it all, by their age.
-    status: Option<StatusParam>,
+    status: Option<Status>,
     /// Of this type alone.
     r#type: Option<JobType>,
     /// Where to go on, by an earlier answer.
@@ -65,7 +34,7 @@ pub(super) struct List {
 
 pub(super) async fn list(_: Context, desk: Desk, params: Option<List>) -> Result<Json, MethodError> {
     let List { status, r#type: kind, cursor, limit } = params.unwrap_or_default();
-    let filter = Filter { status: status.map(Status::from), kind };
+    let filter = Filter { status, kind };
     let limit = limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
     let page = desk.queue.jobs(&filter, cursor.as_deref(), limit);
     let about = |job: &crate::queue::Job| {

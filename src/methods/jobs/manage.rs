@@ -5,7 +5,6 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::super::errors;
-use super::look::StatusParam;
 use super::{Desk, OneJob};
 use crate::dispatch::{Context, MethodError};
 use crate::queue::{JobId, JobType, Over, Status};
@@ -35,7 +34,7 @@ pub(super) async fn retry(_: Context, desk: Desk, params: OneJob) -> Result<Json
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     /// Where they stand: DLQ if nothing is said.
-    status: Option<StatusParam>,
+    status: Option<Status>,
     /// Of this type alone.
     r#type: Option<JobType>,
     /// Over before this time, in milliseconds since the Unix epoch.
@@ -47,7 +46,7 @@ pub(super) struct Which {
 impl Which {
     /// The jobs that are meant. `replayed` says that those that are done are not.
     fn over(self, replayed: bool) -> Result<(Over, usize), MethodError> {
-        let status = self.status.map_or(Status::Dlq, Status::from);
+        let status = self.status.unwrap_or(Status::Dlq);
         if !status.is_over() || (replayed && status == Status::Done) {
             let text = if replayed { "DLQ, FAILED or CANCELLED" } else { "DLQ, FAILED, CANCELLED or DONE" };
             return Err(MethodError::invalid([format!("/status: must be {text}")]));

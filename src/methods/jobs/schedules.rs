@@ -10,19 +10,6 @@ use super::{Desk, NoParams, shape};
 use crate::dispatch::{Context, MethodError};
 use crate::queue::{JobType, Missed, Schedule};
 
-/// What becomes of times that have passed while the server was not there.
-#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum MissedParam {
-    /// They are one job.
-    #[default]
-    Once,
-    /// They are left out.
-    Skip,
-    /// Each is a job.
-    All,
-}
-
 /// Parameters of `jobs:schedule`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -45,7 +32,7 @@ pub(super) struct Set {
     max_attempts: Option<u32>,
     /// What becomes of times that have passed while the server was not there.
     #[serde(default)]
-    missed: MissedParam,
+    missed: Missed,
     /// Whether it does not fire for now.
     #[serde(default)]
     paused: bool,
@@ -61,11 +48,7 @@ pub(super) async fn set(ctx: Context, desk: Desk, params: Set) -> Result<Json, M
         payload,
         priority: params.priority,
         max_attempts: params.max_attempts,
-        missed: match params.missed {
-            MissedParam::Once => Missed::Once,
-            MissedParam::Skip => Missed::Skip,
-            MissedParam::All => Missed::All,
-        },
+        missed: params.missed,
         paused: params.paused,
         next_at: None,
         last_at: None,

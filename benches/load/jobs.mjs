@@ -16,11 +16,19 @@ const ways = {
     const { Worker } = await import('../../client-js/src/worker.js');
     const client = new Starling(`ws://127.0.0.1:${port}/ws`);
     await client.connect();
+    let worker;
     return {
       add: (number) => client.jobs.enqueue('bench', { number }),
-      work: (handle) => new Worker(client, { bench: handle }, { concurrency: CONCURRENCY }).ready,
+      work: (handle) => {
+        worker = new Worker(client, { bench: handle }, { concurrency: CONCURRENCY });
+        return worker.ready;
+      },
       done: async () => (await client.request('jobs:stats', {})).counts.done,
-      close: () => client.disconnect(),
+      close: async () => {
+        // Its seat is free, and what it has said is answered.
+        await worker?.stop();
+        client.disconnect();
+      },
     };
   },
   async bullmq() {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use helios::base::{Clock, Span};
 use helios::config::Config;
+use helios::peer::Peer;
 use helios::queue::{JobContext, JobFailure, JobReply};
 use helios::store::Command as StoreCommand;
 use helios::testing::TestServer;
@@ -14,7 +15,17 @@ use serde_json::{Value, json};
 use crate::accounts::{admin, logged_in, server_with};
 use crate::jobs::{ask, text};
 use crate::rest::with;
-use crate::wait::until;
+use crate::wait::{found, until};
+
+/// A job from its beginning to its end.
+async fn over(peer: &mut Peer, wish: Value) -> Value {
+    let id = ask(peer, "jobs:enqueue", wish).await["id"].clone();
+    let ended = async || {
+        let job = ask(peer, "jobs:get", json!({ "id": id })).await;
+        job["completedAt"].is_u64().then_some(job)
+    };
+    found("the job is over", ended).await
+}
 
 #[tokio::test]
 async fn a_job_goes_its_way_over_http() {
@@ -206,7 +217,7 @@ async fn schedules_fire_once_for_each_time_whatever_becomes_of_the_server() {
     for (name, missed) in [("once", "once"), ("all", "all"), ("skip", "skip")] {
         ask(&mut peer, "jobs:schedule", set(name, missed)).await;
     }
-    let fired = async |peer: &mut helios::peer::Peer| {
+    let fired = async |peer: &mut Peer| {
         let all = ask(peer, "jobs:schedules", json!({})).await["schedules"].clone();
         let of = |at: usize| all[at]["fired"].as_u64().unwrap();
         // By their names: all, once, skip.
@@ -214,13 +225,7 @@ async fn schedules_fire_once_for_each_time_whatever_becomes_of_the_server() {
     };
     for round in 1..=3 {
         lives.clock.advance_ms(600_000);
-        for _ in 0..200 {
-            if fired(&mut peer).await == [round; 3] {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-        assert_eq!(fired(&mut peer).await, [round; 3]);
+        found("all have fired", async || (fired(&mut peer).await == [round; 3]).then_some(())).await;
     }
     let job =
         ask(&mut peer, "jobs:lease", json!({ "worker": "w", "types": ["once"] })).await["jobs"][0].clone();
@@ -248,7 +253,7 @@ async fn what_waits_and_what_is_leased_survive_a_restart() {
     let lives = Lives::new();
     let first = lives.start(|_| {});
     let mut peer = first.peer().await;
-    let enqueue = async |peer: &mut helios::peer::Peer, more: Value| {
+    let enqueue = async |peer: &mut Peer, more: Value| {
         let mut wish = json!({ "type": "a", "visibilityTimeout": 100, "maxAttempts": 2 });
         wish.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         text(&ask(peer, "jobs:enqueue", wish).await["id"])
@@ -317,27 +322,16 @@ async fn handlers_in_rust_work_in_the_server() {
         },
     );
     let mut peer = server.peer().await;
-    let done = async |peer: &mut helios::peer::Peer, wish: Value| {
-        let id = ask(peer, "jobs:enqueue", wish).await["id"].clone();
-        for _ in 0..1_000 {
-            let job = ask(peer, "jobs:get", json!({ "id": id })).await;
-            if job["completedAt"].is_u64() {
-                return job;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        panic!("it is never over");
-    };
-    let job = done(&mut peer, json!({ "type": "flaky", "payload": 21 })).await;
+    let job = over(&mut peer, json!({ "type": "flaky", "payload": 21 })).await;
     assert_eq!((&job["status"], &job["result"], &job["attempts"]), (&json!("DONE"), &json!(42), &json!(2)));
-    let job = done(&mut peer, json!({ "type": "flaky", "payload": "no number" })).await;
+    let job = over(&mut peer, json!({ "type": "flaky", "payload": "no number" })).await;
     assert_eq!((&job["status"], &job["attempts"]), (&json!("FAILED"), &json!(1)), "it never will be one");
     assert!(text(&job["error"]).contains("the payload does not fit"), "{job}");
     for _ in 0..2 {
-        assert_eq!(done(&mut peer, json!({ "type": "sets", "payload": "n" })).await["result"], "set");
+        assert_eq!(over(&mut peer, json!({ "type": "sets", "payload": "n" })).await["result"], "set");
     }
     assert_eq!(ask(&mut peer, "kv:get", json!({ "key": "n" })).await["value"], 2);
-    let job = done(&mut peer, json!({ "type": "panics", "maxAttempts": 2 })).await;
+    let job = over(&mut peer, json!({ "type": "panics", "maxAttempts": 2 })).await;
     assert_eq!((&job["status"], &job["error"]), (&json!("DLQ"), &json!("the handler panicked")));
     // One that is called off is told; what is left when the server stops is given back.
     let first = ask(&mut peer, "jobs:enqueue", json!({ "type": "waits" })).await;
@@ -433,28 +427,29 @@ async fn the_worker_has_handlers_built_in() {
     let host = "127.0.0.1";
     let hand =
         Hand::start(&server, &["--worker-id", "w", "--shell", "--http-host", host, "--webhook-secret", "s"]);
-    let done = async |peer: &mut helios::peer::Peer, kind: &str, payload: Value| {
-        let id = ask(peer, "jobs:enqueue", json!({ "type": kind, "payload": payload })).await["id"].clone();
-        for _ in 0..2_000 {
-            let job = ask(peer, "jobs:get", json!({ "id": id })).await;
-            if job["completedAt"].is_u64() {
-                return job;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        panic!("{kind} is never over");
-    };
-    assert_eq!(done(&mut peer, "noop", json!(null)).await["result"], Value::Null);
-    assert_eq!(done(&mut peer, "echo", json!({ "a": 1 })).await["result"], json!({ "a": 1 }));
-    assert_eq!(done(&mut peer, "sleep", json!({ "ms": 1 })).await["status"], "DONE");
-    assert_eq!(done(&mut peer, "kv.set", json!({ "key": "k", "value": [1] })).await["status"], "DONE");
+    assert_eq!(over(&mut peer, json!({ "type": "noop", "payload": null })).await["result"], Value::Null);
+    assert_eq!(
+        over(&mut peer, json!({ "type": "echo", "payload": { "a": 1 } })).await["result"],
+        json!({ "a": 1 })
+    );
+    assert_eq!(over(&mut peer, json!({ "type": "sleep", "payload": { "ms": 1 } })).await["status"], "DONE");
+    assert_eq!(
+        over(&mut peer, json!({ "type": "kv.set", "payload": { "key": "k", "value": [1] } })).await["status"],
+        "DONE"
+    );
     assert_eq!(ask(&mut peer, "kv:get", json!({ "key": "k" })).await["value"], json!([1]));
-    assert_eq!(done(&mut peer, "shell", json!({ "command": "echo hi" })).await["result"]["stdout"], "hi\n");
-    let failed = done(&mut peer, "shell", json!({ "command": "echo no >&2; exit 3" })).await;
+    assert_eq!(
+        over(&mut peer, json!({ "type": "shell", "payload": { "command": "echo hi" } })).await["result"]["stdout"],
+        "hi\n"
+    );
+    let failed =
+        over(&mut peer, json!({ "type": "shell", "payload": { "command": "echo no >&2; exit 3" } })).await;
     assert_eq!((&failed["status"], failed["history"].as_array().unwrap().len()), (&json!("DLQ"), 3));
     assert!(text(&failed["error"]).contains("no"), "{failed}");
     let url = format!("{}/api/v1/rpc/demo:echo", server.http_url());
-    let sent = done(&mut peer, "webhook.deliver", json!({ "url": url, "body": { "n": 1 } })).await;
+    let sent =
+        over(&mut peer, json!({ "type": "webhook.deliver", "payload": { "url": url, "body": { "n": 1 } } }))
+            .await;
     assert_eq!((&sent["status"], &sent["result"]["status"]), (&json!("DONE"), &json!(200)));
     assert!(text(&sent["result"]["body"]).contains(r#""data":{"n":1}"#), "{sent}");
     for (payload, reason) in [
@@ -463,7 +458,7 @@ async fn the_worker_has_handlers_built_in() {
         (json!({ "url": "file:///etc/passwd" }), "/url: "),
         (json!({ "to": "x" }), "the payload does not fit"),
     ] {
-        let failed = done(&mut peer, "http.post", payload).await;
+        let failed = over(&mut peer, json!({ "type": "http.post", "payload": payload })).await;
         assert_eq!(failed["status"], "FAILED", "{failed}");
         assert!(text(&failed["error"]).contains(reason), "{failed}");
     }

@@ -1,4 +1,5 @@
 // Working on jobs. A module of its own: most pages enqueue and look on.
+import { CancelledError } from './errors.js';
 import { newId } from './message.js';
 
 /**
@@ -115,8 +116,18 @@ export class Worker {
   async work(job, signal) {
     const lease = { id: job.id, leaseToken: job.leaseToken };
     const ask = (/** @type {string} */ method, /** @type {object} */ more) => this.client.request(method, { ...lease, ...more }, SURE);
-    // A lease that cannot be extended is over, and the server says so.
-    const every = setInterval(() => void ask('jobs:extend', {}).catch(() => {}), (job.visibilityTimeout * 1000) / 3);
+    let asked = false;
+    const extend = async () => {
+      // Over a break, one of them waits.
+      if (asked) return;
+      asked = true;
+      // A lease that cannot be extended is over, and the server says so.
+      await ask('jobs:extend', {}).catch(() => {});
+      asked = false;
+    };
+    const every = setInterval(extend, (job.visibilityTimeout * 1000) / 3);
+    // In Node: a process whose client has disconnected may end.
+    /** @type {any} */ (every).unref?.();
     /** @type {object[]} */
     const effects = [];
     const progress = async (/** @type {number} */ percent, /** @type {string} */ message, /** @type {any} */ data) => {
@@ -130,6 +141,8 @@ export class Worker {
       if (!signal.aborted) await ask('jobs:ack', { result: result ?? null, effects });
     } catch (/** @type {any} */ error) {
       if (signal.aborted || error?.code === 'LEASE_LOST') return;
+      // Whether it was done, or heard of, is open: this side has hung up meanwhile. The lease ends with its time.
+      if (error instanceof CancelledError && this.client.state === 'disconnected') return;
       const failure = { reason: String(error?.message ?? error), permanent: error?.permanent === true, delayMs: error?.retryAfterMs };
       // If that is in vain too, the lease ends with its time.
       await ask('jobs:nack', failure).catch(() => {});

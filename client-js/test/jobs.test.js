@@ -1,13 +1,15 @@
 // Jobs: handles that survive breaks and reloads, and workers that do.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 
 import { Worker } from '../src/worker.js';
 import { clients } from './clients.js';
-import { startServer, until } from './helper.js';
+import { root, startServer, until } from './helper.js';
 
 let server;
 const { open, connected, wired } = clients(() => server);
@@ -173,6 +175,20 @@ test('a worker that stops finishes what it has, or gives it back', async () => {
   const back = await second.load();
   assert.deepEqual([back.status, back.attempts], ['PENDING', 0]);
 });
+
+for (const way of ['return', 'throw new Error()']) {
+  test(`a process ends whose worker disconnects at work, and then comes to: ${way}`, async () => {
+    const script = `
+      import { Starling } from '${root}/client-js/src/node.js';
+      import { Worker } from '${root}/client-js/src/worker.js';
+      const client = new Starling('${server.url}');
+      await client.connect();
+      new Worker(client, { left: () => { client.disconnect(); console.log('gone'); ${way}; } });
+      await client.jobs.enqueue('left').catch(() => {});`;
+    const run = promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { timeout: 15_000 });
+    assert.equal((await run).stdout, 'gone\n');
+  });
+}
 
 test('jobs, handles and workers survive a kill of the server', async () => {
   const data = mkdtempSync(join(tmpdir(), 'helios-jobs-'));

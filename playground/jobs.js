@@ -90,8 +90,8 @@ function drawStats({ types, workers }, { schedules }) {
   const row = ([type, { ready, delayed, inProgress, done, failed, dlq }]) =>
     element('tr', {}, ...[type, ready, delayed, inProgress, done, failed, dlq].map((text) => element('td', { textContent: text })));
   find('queues').querySelector('tbody').replaceChildren(...Object.entries(types).map(row));
-  find('workers').replaceChildren(...workers.map(({ worker, types: of, running: busy, concurrency }) =>
-    element('li', {}, element('span', { textContent: worker }), element('span', { textContent: `${busy} of ${concurrency} busy, ${of.join(', ') || 'all types'}` }))));
+  find('workers').replaceChildren(...workers.map(({ worker, types: of, running: busy, concurrency, away }) =>
+    element('li', {}, element('span', { textContent: worker }), element('span', { textContent: `${away ? 'away, ' : ''}${busy} of ${concurrency} busy, ${of.join(', ') || 'all types'}` }))));
   find('schedules').replaceChildren(...schedules.map(({ name, cron, type, nextAt, fired }) =>
     element('li', {}, element('span', { textContent: `${cron} ${type}, next ${nextAt ? new Date(nextAt).toLocaleString([], { dateStyle: 'short', timeStyle: 'short' }) : 'never'}, ${fired} so far` }),
       button('Remove', `Remove the schedule ${name}`, () => client.request('jobs:unschedule', { name })))));

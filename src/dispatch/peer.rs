@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::BoxFuture;
@@ -67,6 +68,8 @@ pub trait Peer: Send + Sync + 'static {
     fn publish(&self, topic: &str, data: Payload) -> BoxFuture<Result<Told, MethodError>>;
     /// Whether a socket is linked to it.
     fn is_connected(&self) -> bool;
+    /// The same, and from then on what it becomes.
+    fn presence(&self) -> watch::Receiver<bool>;
     /// Values of the application.
     fn extensions(&self) -> &Extensions;
     /// What the session keeps by name, also after the server was restarted.
@@ -242,6 +245,11 @@ impl Starling {
     /// Whether a socket is linked to it.
     pub fn is_connected(&self) -> bool {
         self.0.is_connected()
+    }
+
+    /// Whether a socket is linked to it, now and from now on.
+    pub fn presence(&self) -> watch::Receiver<bool> {
+        self.0.presence()
     }
 
     /// Publishes on a topic, in the name of the server: whoever may otherwise. See [`super::Context::publish`].

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::Value as Json;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::caller::Told;
@@ -101,6 +102,10 @@ impl Peer for HttpPeer {
 
     fn is_connected(&self) -> bool {
         false
+    }
+
+    fn presence(&self) -> watch::Receiver<bool> {
+        watch::channel(false).1
     }
 
     fn extensions(&self) -> &Extensions {

@@ -53,7 +53,7 @@ pub use options::{QueueOptions, TypeOptions};
 pub use progress::Progress;
 pub use reads::{Counts, Filter, Page};
 pub use schedule::{Missed, Schedule};
-pub use seat::Seat;
+pub use seat::{AtWork, Seat};
 pub use seats::{SeatMessage, SeatWish};
 pub use settle::Settled;
 pub use step::{EventKind, JobEvent};

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Queue;
@@ -18,6 +19,21 @@ pub struct Seat {
     queue: Queue,
     messages: mpsc::UnboundedReceiver<SeatMessage>,
     lost: Vec<JobId>,
+}
+
+/// A worker that has a seat.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct AtWork {
+    /// Its name.
+    pub worker: String,
+    /// The types that it takes; none are all.
+    pub types: Vec<JobType>,
+    /// Leases that it has.
+    pub running: usize,
+    /// Leases that it has at the most.
+    pub concurrency: usize,
+    /// Whether it cannot be reached at the moment, so that it gets none.
+    pub away: bool,
 }
 
 /// Letters of a worker's name.
@@ -64,7 +80,7 @@ impl Queue {
         // Those of the seat before, as they are now.
         let mut held = number_before.map(|number| table.leave(number)).unwrap_or_default();
         held.extend(wish.held.iter().copied().filter(|(id, _)| !lost.contains(id)));
-        let number = table.sit(Entry { wish, held, once: false, sink });
+        let number = table.sit(Entry { wish, held, away: false, once: false, sink });
         drop(table);
         self.0.seats.wake();
         Ok(Seat { number, queue: self.clone(), messages, lost })
@@ -89,7 +105,7 @@ impl Queue {
             return Ok(given);
         }
         let (sink, messages) = mpsc::unbounded_channel();
-        let entry = Entry { wish, held: HashMap::new(), once: true, sink };
+        let entry = Entry { wish, held: HashMap::new(), away: false, once: true, sink };
         let number = self.0.seats.table.lock().sit(entry);
         self.0.seats.wake();
         let mut seat = Seat { number, queue: self.clone(), messages, lost: Vec::new() };
@@ -152,14 +168,18 @@ impl Queue {
         .await
     }
 
-    /// Workers that have a seat, by their names: what they take, have, and have room for.
-    pub fn workers(&self) -> Vec<(String, Vec<JobType>, usize, usize)> {
+    /// Workers that have a seat, by their names.
+    pub fn workers(&self) -> Vec<AtWork> {
         let table = self.0.seats.table.lock();
-        let about = |entry: &Entry| {
-            (entry.wish.worker.clone(), entry.wish.types.clone(), entry.held.len(), entry.wish.concurrency)
+        let about = |entry: &Entry| AtWork {
+            worker: entry.wish.worker.clone(),
+            types: entry.wish.types.clone(),
+            running: entry.held.len(),
+            concurrency: entry.wish.concurrency,
+            away: entry.away,
         };
         let mut all: Vec<_> = table.seats.values().filter(|entry| !entry.once).map(about).collect();
-        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all.sort_by(|a, b| a.worker.cmp(&b.worker));
         all
     }
 }
@@ -173,6 +193,16 @@ impl Seat {
     /// Of the leases that were named as held, those that are over.
     pub fn lost(&self) -> &[JobId] {
         &self.lost
+    }
+
+    /// Whether the worker cannot be reached for the time being: then it gets nothing, and keeps what it has.
+    pub fn set_away(&self, away: bool) {
+        if let Some(entry) = self.queue.0.seats.table.lock().seats.get_mut(&self.number) {
+            entry.away = away;
+        }
+        if !away {
+            self.queue.0.seats.wake();
+        }
     }
 
     /// Takes no more, and keeps what it has.

@@ -59,6 +59,8 @@ pub(super) struct Table {
 pub(super) struct Entry {
     pub(super) wish: SeatWish,
     pub(super) held: HashMap<JobId, LeaseToken>,
+    /// Its worker cannot be reached at the moment: it gets nothing.
+    pub(super) away: bool,
     /// It takes what it gets at once, and no more.
     pub(super) once: bool,
     /// Bounded by what it has room for: at most two messages for each lease.
@@ -67,7 +69,10 @@ pub(super) struct Entry {
 
 impl Entry {
     fn room(&self) -> usize {
-        self.wish.concurrency.saturating_sub(self.held.len())
+        match self.away {
+            true => 0,
+            false => self.wish.concurrency.saturating_sub(self.held.len()),
+        }
     }
 }
 

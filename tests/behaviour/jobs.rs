@@ -8,7 +8,7 @@ use helios::queue::TypeOptions;
 use helios::testing::{MockStarling, TestServer};
 use serde_json::{Value, json};
 
-use crate::wait::until;
+use crate::wait::{found, until};
 
 pub(crate) async fn ask(peer: &mut Peer, method: &str, payload: Value) -> Value {
     peer.request(method, &payload).await.unwrap_or_else(|error| panic!("{method} {payload}: {error}"))
@@ -444,7 +444,10 @@ async fn a_worker_has_room_for_so_many_and_rests_when_it_says_so() {
     }
     let (one, two) = (lease(&mut worker).await, lease(&mut worker).await);
     let stats = ask(&mut boss, "jobs:stats", json!({})).await;
-    assert_eq!(stats["workers"], json!([{ "worker": "w", "types": [], "running": 2, "concurrency": 2 }]));
+    assert_eq!(
+        stats["workers"],
+        json!([{ "worker": "w", "types": [], "away": false, "running": 2, "concurrency": 2 }])
+    );
     assert_eq!((&stats["counts"]["inProgress"], &stats["counts"]["ready"]), (&json!(2), &json!(3)));
     assert_eq!(
         ask(&mut worker, "jobs:rest", json!({ "worker": "w", "finish": true })).await,
@@ -473,9 +476,18 @@ async fn leases_go_on_after_a_break_and_end_with_their_session() {
     enqueue(&mut boss, "a", json!({})).await;
     let first = lease(worker.peer()).await;
     worker.cut();
-    // What is brought meanwhile waits for it.
+    let away = async || {
+        let stats = ask(&mut boss, "jobs:stats", json!({})).await;
+        (stats["workers"][0]["away"] == true).then_some(())
+    };
+    found("it is away", away).await;
+    // It keeps what it has, and gets no more: that is for whoever is there.
     let id = enqueue(&mut boss, "a", json!({})).await;
-    until("it is leased", || server.metrics().jobs.dequeued.get() == 2).await;
+    let taken =
+        ask(&mut boss, "jobs:lease", json!({ "worker": "v", "waitMs": 5_000 })).await["jobs"][0].clone();
+    assert_eq!(taken["id"], id.as_str());
+    ask(&mut boss, "jobs:ack", held(&taken)).await;
+    let id = enqueue(&mut boss, "a", json!({})).await;
     assert!(worker.resume().await.recovered);
     let second = lease(worker.peer()).await;
     assert_eq!(second["id"], id.as_str());

@@ -51,7 +51,5 @@ pub(super) async fn list(_: Context, desk: Desk, params: Option<List>) -> Result
 
 pub(super) async fn stats(_: Context, desk: Desk, _: Option<NoParams>) -> Result<Json, MethodError> {
     let (all, types) = desk.queue.counts();
-    let worker = |(worker, types, running, concurrency): (String, Vec<JobType>, usize, usize)| json!({ "worker": worker, "types": types, "running": running, "concurrency": concurrency });
-    let workers: Vec<Json> = desk.queue.workers().into_iter().map(worker).collect();
-    Ok(json!({ "counts": all, "types": types, "workers": workers }))
+    Ok(json!({ "counts": all, "types": types, "workers": desk.queue.workers() }))
 }

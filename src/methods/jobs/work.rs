@@ -101,9 +101,12 @@ async fn bring(ctx: Context, desk: Desk, mut seat: Seat, worker: String) {
     // What is told comes behind the answer.
     ctx.answer_sent().await;
     let starling = ctx.starling().clone();
-    let ended = starling.ended();
+    let (ended, mut presence) = (starling.ended(), starling.presence());
+    // It may have been cut off before it had its answer.
+    seat.set_away(!*presence.borrow_and_update());
     let gone = loop {
         tokio::select! {
+            Ok(()) = presence.changed() => seat.set_away(!*presence.borrow_and_update()),
             message = seat.next() => match message {
                 // Somebody has taken the seat over, or it was given up.
                 None => break false,

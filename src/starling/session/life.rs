@@ -38,6 +38,7 @@ impl Session {
         }
         out.forget_taken(self.dialect);
         let old = out.link.replace(Arc::clone(link));
+        self.note_presence(true);
         if std::mem::take(&mut out.away) {
             self.shared.metrics.sessions.disconnected.dec();
         }
@@ -152,6 +153,7 @@ impl Session {
         }
         out.forget_taken(self.dialect);
         out.link = None;
+        self.note_presence(false);
         // Whoever takes the session up next has to find them paused.
         if self.dialect.extensions {
             self.pause_subscriptions();
@@ -171,6 +173,13 @@ impl Session {
             self.end(Ended::Left);
         } else if !self.wait_for_return() {
             self.end(Ended::Crowded);
+        }
+    }
+
+    /// Says whether there is a socket, to whoever wants to know. Under the lock of `out`.
+    fn note_presence(&self, here: bool) {
+        if let Some(presence) = self.presence.get() {
+            presence.send_replace(here);
         }
     }
 

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub(super) use calls::Known;
@@ -82,6 +83,8 @@ pub struct Session {
     leaving: AtomicBool,
     ended: AtomicBool,
     ended_token: OnceLock<CancellationToken>,
+    /// Whether it has a socket, for whoever wants to know.
+    presence: OnceLock<watch::Sender<bool>>,
     pub(super) shared: Arc<Shared>,
     pub(super) pending: Pending,
     pub(super) requests: Load,
@@ -119,6 +122,7 @@ impl Session {
             leaving: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             ended_token: OnceLock::new(),
+            presence: OnceLock::new(),
             shared: Arc::clone(shared),
             pending: Pending::default(),
             requests: Load::default(),
@@ -242,6 +246,12 @@ impl Peer for Session {
 
     fn is_connected(&self) -> bool {
         self.link().is_some_and(|link| link.is_open())
+    }
+
+    fn presence(&self) -> watch::Receiver<bool> {
+        // Whoever changes that has the same lock.
+        let out = self.out.lock();
+        self.presence.get_or_init(|| watch::Sender::new(out.link.is_some())).subscribe()
     }
 
     fn extensions(&self) -> &Extensions {

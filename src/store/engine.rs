@@ -3,9 +3,11 @@
 
 use super::change::{Change, Changed, Committed};
 use super::command::{Check, Command, Commit, Condition, Expiry, Work};
+use super::found::{Found, whole_number};
 use super::limits::Limits;
 use super::outcome::{CommitOutcome, Done, Outcome, Refusal};
 use super::state::{State, View};
+use super::undo::Undo;
 use super::value::{Entry, Key, Value};
 
 /// Commands that one commit may have.
@@ -23,11 +25,13 @@ pub(super) struct Engine {
     pending: Vec<Change>,
     /// Roughly their bytes.
     pending_bytes: usize,
+    /// What was there before them, if the commit may still be refused.
+    undo: Option<Undo>,
 }
 
 impl Engine {
     pub(super) fn new(state: State, limits: Limits) -> Self {
-        Self { state, limits, pending: Vec::new(), pending_bytes: 0 }
+        Self { state, limits, pending: Vec::new(), pending_bytes: 0, undo: None }
     }
 
     /// Carries out some work at a time. Gives its result, and the commit if anything changed.
@@ -93,8 +97,7 @@ impl Engine {
             let version = self.version(&commit.checks[check].key, at);
             return (CommitOutcome::Conflict { check, version }, None);
         }
-        // The state before, in case a command is refused. It costs a pointer.
-        let before = self.state.clone();
+        self.undo = Some(Undo::default());
         let mut outcomes = Vec::with_capacity(commands);
         for (index, command) in commit.commands.into_iter().enumerate() {
             let outcome = self.command(command, at);
@@ -106,12 +109,20 @@ impl Engine {
                     continue;
                 }
             };
-            self.pending.clear();
-            (self.state, self.pending_bytes) = (before, 0);
+            self.take_back();
             return (CommitOutcome::Refused { command: index, refusal }, None);
         }
+        self.undo = None;
         let committed = self.seal(at);
         (CommitOutcome::Done { revision: self.state.revision, outcomes }, committed)
+    }
+
+    fn take_back(&mut self) {
+        if let Some(undo) = self.undo.take() {
+            undo.take_back(&mut self.state);
+        }
+        self.pending.clear();
+        self.pending_bytes = 0;
     }
 
     fn version(&self, key: &[u8], at: u64) -> u64 {
@@ -159,6 +170,9 @@ impl Engine {
 
     pub(super) fn change(&mut self, change: Change) {
         let version = self.next();
+        if let Some(undo) = &mut self.undo {
+            undo.note(&change, &self.state);
+        }
         self.state.change(&change, version);
         self.push(change);
     }
@@ -166,6 +180,9 @@ impl Engine {
     /// Puts a value over what was found.
     fn put(&mut self, key: Key, value: Value, expires_at: u64, found: &Found) {
         let entry = Entry { value: value.clone(), version: self.next(), expires_at };
+        if let Some(undo) = &mut self.undo {
+            undo.note_key(&key, found.there.clone());
+        }
         self.state.put_over(&key, entry, found.there.as_ref());
         self.push(Change::Put { key, value, expires_at });
     }
@@ -258,37 +275,6 @@ impl Engine {
         self.put(key, value, found.expires_at(), &found);
         Outcome::Number(length)
     }
-}
-
-/// What lies under the key of a command.
-pub(super) struct Found {
-    pub(super) there: Option<Entry>,
-    /// Whether it is there and not over.
-    pub(super) alive: bool,
-}
-
-impl Found {
-    pub(super) fn alive(&self) -> Option<&Entry> {
-        self.there.as_ref().filter(|_| self.alive)
-    }
-
-    fn entry(self) -> Option<Entry> {
-        self.there.filter(|_| self.alive)
-    }
-
-    fn version(&self) -> u64 {
-        self.alive().map_or(0, |entry| entry.version)
-    }
-
-    fn expires_at(&self) -> u64 {
-        self.alive().map_or(0, |entry| entry.expires_at)
-    }
-}
-
-/// A number as it would be printed: no sign before a positive one, no leading zeros, no space.
-pub(super) fn whole_number(text: &[u8]) -> Result<i64, Refusal> {
-    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok());
-    number.filter(|number| number.to_string().as_bytes() == text).ok_or(Refusal::NotANumber)
 }
 
 #[cfg(test)]

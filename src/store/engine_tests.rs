@@ -3,6 +3,7 @@
 use super::super::command::Decision;
 use super::super::options::StoreOptions;
 use super::*;
+use crate::base::Random;
 
 const NOW: u64 = 1_000;
 
@@ -156,5 +157,58 @@ fn a_decision_against_it_undoes_all_of_the_commit_and_so_does_one_that_panics_or
             Refusal::KeyLength { bytes: 5_000, limit: 4_096 }
         );
         assert_eq!(text(&engine, "b"), None, "alone too");
+    }
+}
+
+#[test]
+fn a_commit_that_is_refused_at_its_end_leaves_nothing_behind_whatever_it_has_done() {
+    let seed = Random::from_system().next_u64();
+    println!("seed {seed}");
+    let mut random = Random::seeded(seed);
+    let mut pick = |most: u64| random.next_u64() % most;
+    let mut engine = engine();
+    let whole = |engine: &Engine| {
+        let State { revision, at, .. } = engine.state;
+        let ends: Vec<_> = engine.state.overdue(u64::MAX).collect();
+        let versions: Vec<_> = engine.state.entries().iter().map(|(_, entry)| entry.version).collect();
+        (engine.state.entries().id(), versions, ends, engine.state.bytes(), revision, at)
+    };
+    for round in 0..2_000 {
+        let commands = (0..pick(8) + 1).map(|_| {
+            let key: Key = format!("k{}", pick(12)).into_bytes().into();
+            let expiry = [Expiry::Never, Expiry::Keep, Expiry::At(NOW - 1 + pick(100))][pick(3) as usize];
+            let value = Value::bytes(pick(1_000).to_string().into_bytes());
+            match pick(if round % 10 == 0 { 8 } else { 7 }) {
+                0 | 1 => Command::Set { key, value, condition: Condition::Always, expiry },
+                2 => Command::delete(key),
+                3 => Command::Expire { key, at: (pick(2) == 0).then(|| NOW + pick(100)) },
+                4 => Command::Append { key, tail: b"7".to_vec() },
+                5 => Command::Record {
+                    counter: b"n"[..].into(),
+                    prefix: b"n:"[..].into(),
+                    value,
+                    keep: 3,
+                    expiry,
+                },
+                6 => {
+                    Command::Decide(Decision::new(move |_| Some(vec![Command::delete(key), set("k0", "1")])))
+                }
+                _ => Command::Clear,
+            }
+        });
+        let mut commands: Vec<_> = commands.collect();
+        let before = whole(&engine);
+        let refused = pick(2) == 0;
+        if refused {
+            commands.push(Command::Decide(Decision::new(|_| None)));
+        }
+        let (done, committed) = engine.apply(Work::Commit(Commit { commands, ..Commit::default() }), NOW);
+        match done {
+            Done::Commit(CommitOutcome::Refused { .. }) if refused => {
+                assert_eq!((whole(&engine), committed), (before, None), "round {round}");
+            }
+            Done::Commit(CommitOutcome::Done { .. }) if !refused => {}
+            other => panic!("round {round}: {other:?}"),
+        }
     }
 }

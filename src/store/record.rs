@@ -2,7 +2,8 @@
 
 use super::change::Change;
 use super::command::{Condition, Expiry};
-use super::engine::{Engine, Found, whole_number};
+use super::engine::Engine;
+use super::found::{Found, whole_number};
 use super::outcome::{Outcome, Refusal};
 use super::value::{Key, Value};
 

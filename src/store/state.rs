@@ -135,7 +135,8 @@ impl State {
         self.entries.insert(Arc::clone(key), entry);
     }
 
-    fn delete(&mut self, key: &[u8]) {
+    /// Takes a key out.
+    pub(super) fn delete(&mut self, key: &[u8]) {
         let Some(entry) = self.entries.get(key) else { return };
         self.bytes -= key.len() + entry.value.len();
         if entry.expires_at != 0 {

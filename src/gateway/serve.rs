@@ -23,7 +23,7 @@ use super::options::GatewayOptions;
 use super::tls::{self, TlsError};
 use super::{compress, health, observe, pages, upgrade, v1};
 use crate::starling::{Shared, Starlings};
-use crate::store::Store;
+use crate::store::{Store, hand_out_answers};
 
 /// What routes and door work with.
 #[derive(Clone, Debug)]
@@ -118,6 +118,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// What a worker does with a socket. The socket's type differs with TLS, so this is a macro and no function.
 macro_rules! service {
     ($around:expr) => {{
+        actix_rt::spawn(hand_out_answers());
         let door = $around.clone();
         HttpService::build()
             .client_request_timeout($around.shared.options.handshake_timeout.get())

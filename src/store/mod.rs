@@ -18,6 +18,7 @@ mod error;
 mod events;
 mod found;
 mod health;
+mod homes;
 mod journal;
 mod limits;
 mod log;
@@ -55,6 +56,7 @@ pub use change::{Change, Changed, Committed};
 pub use command::{Check, Command, Commit, Condition, Decision, Expiry, Reader, Work};
 pub use error::{OpenError, StoreError};
 pub use health::Health;
+pub use homes::hand_out_answers;
 pub use objects::{Amount, CacheStats, Objects, ObjectsError, ObjectsStats};
 pub use options::{StoreOptions, SyncMode};
 pub use outcome::{CommitOutcome, Done, Outcome, Refusal};
@@ -65,6 +67,7 @@ pub use watch::{Changes, Watch, WatchError};
 
 use self::disk::{Disk, RealDisk};
 use self::engine::Engine;
+use self::homes::Waiting;
 use self::journal::Journal;
 use self::limits::Limits;
 use self::queue::{Order, Queue};
@@ -171,7 +174,7 @@ impl Store {
     /// If the disk fails or the store is closed.
     pub async fn run_all(&self, work: Vec<Work>) -> Result<Vec<Done>, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.0.shared.queue.push_work(work, answer).await?;
+        self.0.shared.queue.push_work(work, Waiting::here(answer)).await?;
         answered.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -181,7 +184,7 @@ impl Store {
     /// If the disk fails or the store is closed.
     pub fn run_all_blocking(&self, work: Vec<Work>) -> Result<Vec<Done>, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.0.shared.queue.push(Order::Work { work, permits: 0, answer })?;
+        self.0.shared.queue.push(Order::Work { work, permits: 0, answer: Waiting::blocked(answer) })?;
         answered.blocking_recv().unwrap_or(Err(StoreError::Closed))
     }
 

@@ -8,13 +8,13 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::command::Work;
 use super::error::StoreError;
-use super::outcome::Done;
+use super::homes::Waiting;
 
 /// What the writer is asked to do.
 #[derive(Debug)]
 pub(super) enum Order {
     /// Carry out some work and say what it gave. `permits` is the room that it takes.
-    Work { work: Vec<Work>, permits: u32, answer: oneshot::Sender<Result<Vec<Done>, StoreError>> },
+    Work { work: Vec<Work>, permits: u32, answer: Waiting },
     /// Bring everything that was answered to the disk, whatever the mode.
     Sync { answer: oneshot::Sender<Result<(), StoreError>> },
     /// Write a snapshot and say its revision.
@@ -28,7 +28,7 @@ pub(super) enum Order {
 /// Orders that wait for the writer.
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<Line>,
     arrived: Condvar,
     /// Room for commands. Who finds none waits at the door.
     room: Semaphore,
@@ -36,7 +36,7 @@ pub(super) struct Queue {
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct Line {
     orders: Vec<Order>,
     closed: bool,
 }
@@ -49,11 +49,7 @@ impl Queue {
     }
 
     /// Puts work at the end, once there is room.
-    pub(super) async fn push_work(
-        &self,
-        work: Vec<Work>,
-        answer: oneshot::Sender<Result<Vec<Done>, StoreError>>,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn push_work(&self, work: Vec<Work>, answer: Waiting) -> Result<(), StoreError> {
         // More than all the room would wait for ever.
         let weight: usize = work.iter().map(Work::weight).sum();
         let permits = u32::try_from(weight.min(self.room_max)).unwrap_or(u32::MAX);

@@ -7,14 +7,13 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-
 use super::change::Committed;
 use super::command::Work;
 use super::engine::Engine;
 use super::error::StoreError;
 use super::events;
 use super::health::Health;
+use super::homes::{self, Waiting};
 use super::journal::{Journal, JournalError};
 use super::log;
 use super::options::{StoreOptions, SyncMode};
@@ -42,7 +41,7 @@ const SWEEP_EVERY: Duration = Duration::from_millis(100);
 /// How often it looks whether there is something to tend to.
 pub(super) const TEND_EVERY: Duration = Duration::from_secs(1);
 
-type Answer = (oneshot::Sender<Result<Vec<Done>, StoreError>>, Vec<Done>);
+type Answer = (Waiting, Vec<Done>);
 
 /// The writer.
 #[derive(Debug)]
@@ -139,7 +138,7 @@ impl Writer {
         patience
     }
 
-    fn work(&mut self, work: Vec<Work>, answer: oneshot::Sender<Result<Vec<Done>, StoreError>>) {
+    fn work(&mut self, work: Vec<Work>, answer: Waiting) {
         let health = self.shared.health.get().check();
         let at = self.shared.clock.now_ms();
         let mut done = Vec::with_capacity(work.len());
@@ -158,7 +157,7 @@ impl Writer {
             if self.buffer.len() >= BATCH_BYTES_MAX {
                 if let Err(error) = self.flush() {
                     self.refuse(&error);
-                    let _ = answer.send(Err(error));
+                    answer.answer(Err(error));
                     return;
                 }
                 // What is written is answered so, whatever becomes of what follows.
@@ -167,7 +166,7 @@ impl Writer {
         }
         if self.buffer.is_empty() && self.commits.is_empty() {
             self.answer();
-            let _ = answer.send(Ok(done));
+            answer.answer(Ok(done));
             return;
         }
         self.answers.push((answer, done));
@@ -195,17 +194,12 @@ impl Writer {
 
     /// Answers everybody whose work is written.
     fn answer(&mut self) {
-        for (answer, done) in self.answers.drain(..) {
-            // Who asked may have gone; what was asked is done.
-            let _ = answer.send(Ok(done));
-        }
+        homes::answer_all(self.answers.drain(..).map(|(answer, done)| (answer, Ok(done))));
     }
 
     /// Tells everybody whose work is not written why.
     fn refuse(&mut self, error: &StoreError) {
-        for (answer, _) in self.answers.drain(..) {
-            let _ = answer.send(Err(error.clone()));
-        }
+        homes::answer_all(self.answers.drain(..).map(|(answer, _)| (answer, Err(error.clone()))));
     }
 
     /// Writes what was applied, and publishes it.

@@ -55,10 +55,8 @@ impl Queue {
         if events.iter().any(|event| event.kind != EventKind::Dequeued) {
             self.0.seats.wake();
         }
-        let Some(told) = self.0.told.get() else { return };
         for event in events {
-            // Nobody listens any more: the server ends.
-            let _ = told.send(Told::Event(Box::new(event))).await;
+            self.tell(event.job.id, || Told::Event(Box::new(event))).await;
         }
     }
 }

@@ -82,8 +82,20 @@ struct Inner {
     /// Something may be due earlier than was known.
     hurry: Notify,
     /// Where events go that somebody wants to hear of.
-    told: OnceLock<mpsc::Sender<Told>>,
+    listener: OnceLock<Listener>,
     draining: CancellationToken,
+}
+
+/// Whoever wants to hear of jobs, and whether it wants to hear of this one.
+struct Listener {
+    wants: Box<dyn Fn(JobId) -> bool + Send + Sync>,
+    to: mpsc::Sender<Told>,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 /// Something to be told of a job.
@@ -110,7 +122,7 @@ impl Queue {
             progress: ProgressTable::default(),
             events: Events::new(store.metrics()),
             hurry: Notify::new(),
-            told: OnceLock::new(),
+            listener: OnceLock::new(),
             draining: CancellationToken::new(),
         }))
     }
@@ -125,12 +137,20 @@ impl Queue {
         &self.0.store
     }
 
-    /// What happens to jobs, in its order. Once: later callers get nothing.
-    pub fn listen(&self) -> mpsc::Receiver<Told> {
-        let (sender, receiver) = mpsc::channel(TOLD_MAX);
+    /// What happens to jobs that the caller `wants` to hear of, in its order. Once: later callers get nothing.
+    pub fn listen(&self, wants: impl Fn(JobId) -> bool + Send + Sync + 'static) -> mpsc::Receiver<Told> {
+        let (to, receiver) = mpsc::channel(TOLD_MAX);
         // Whoever comes second hears that the channel is closed.
-        let _ = self.0.told.set(sender);
+        let _ = self.0.listener.set(Listener { wants: Box::new(wants), to });
         receiver
+    }
+
+    /// Tells whoever wants to hear of a job.
+    async fn tell(&self, id: JobId, told: impl FnOnce() -> Told) {
+        if let Some(Listener { to, .. }) = self.0.listener.get().filter(|listener| (listener.wants)(id)) {
+            // Nobody listens any more: the server ends.
+            let _ = to.send(told()).await;
+        }
     }
 
     /// Enqueues a job. It is on the disk before this returns.

@@ -73,10 +73,7 @@ impl Queue {
         let progress =
             Progress { progress: percent, message, data, attempt: job.attempts, at: view.now_ms() };
         self.0.progress.0.lock().insert(id, progress.clone());
-        if let Some(told) = self.0.told.get() {
-            // Nobody listens any more: the server ends.
-            let _ = told.send(Told::Progress(id, job.kind, progress)).await;
-        }
+        self.tell(id, || Told::Progress(id, job.kind, progress)).await;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use super::error::QueueError;
 use super::job::Status;
 use super::step::{EventKind, JobEvent, Step};
 use super::{Queue, Told};
-use crate::store::{Command, Commit, CommitOutcome, Decision, Refusal, StoreError};
+use crate::store::{Command, Decision, Done, Refusal, Work};
 
 impl Queue {
     /// Makes one step of the state machine, in a commit of its own.
@@ -14,9 +14,30 @@ impl Queue {
         &self,
         decide: impl FnOnce(&mut Step<'_>) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
-        let (command, deciding) = self.deciding(decide);
-        let committed = self.store().commit(Commit { commands: vec![command], ..Commit::default() }).await;
-        deciding.done(committed).await
+        self.decide_each([decide]).await.pop().unwrap_or(Err(QueueError::Closed))
+    }
+
+    /// Makes several steps, one behind the other, each in a commit of its own, with one flush for all of them.
+    pub(super) async fn decide_each<T: Send + 'static>(
+        &self,
+        steps: impl IntoIterator<Item = impl FnOnce(&mut Step<'_>) -> Result<T, QueueError> + Send + 'static>,
+    ) -> Vec<Result<T, QueueError>> {
+        let steps = steps.into_iter().map(|decide| self.deciding(decide));
+        let (commands, made): (Vec<_>, Vec<_>) = steps.unzip();
+        let asked = made.len();
+        let done = match self.store().run_all(commands.into_iter().map(Work::One).collect()).await {
+            Ok(done) => done,
+            Err(error) => return (0..asked).map(|_| Err(error.clone().into())).collect(),
+        };
+        let mut events = Vec::with_capacity(asked);
+        let given = made.into_iter().zip(done).map(|(step, done)| {
+            let (gives, its) = step.done(done)?;
+            events.extend(its);
+            Ok(gives)
+        });
+        let given = given.collect();
+        self.heed(events).await;
+        given
     }
 
     pub(super) fn deciding<T: Send + 'static>(
@@ -86,15 +107,16 @@ impl<T> Deciding<T> {
         self.given.try_recv().ok().and_then(Result::err)
     }
 
-    async fn done(self, committed: Result<CommitOutcome, StoreError>) -> Result<T, QueueError> {
-        match committed? {
-            CommitOutcome::Done { .. } => self.happened().await,
-            CommitOutcome::Refused { refusal, .. } => Err(self.declined().unwrap_or(match refusal {
+    fn done(mut self, done: Done) -> Result<(T, Vec<JobEvent>), QueueError> {
+        match done {
+            Done::One(Ok(_)) => self.given.try_recv().map_err(|_| QueueError::Closed)?,
+            Done::One(Err(refusal)) => Err(self.declined().unwrap_or(match refusal {
                 Refusal::Declined => QueueError::Closed,
                 refusal => QueueError::Refused(refusal),
             })),
-            // Nothing is checked beside a step of its own.
-            CommitOutcome::Conflict { .. } => Err(QueueError::Closed),
+            Done::Failed(error) => Err(error.into()),
+            // That is asked for elsewhere.
+            Done::Commit(_) => Err(QueueError::Closed),
         }
     }
 }

@@ -24,7 +24,9 @@ impl JobId {
 
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "j{}", self.0.simple())
+        let mut text = [b'j'; 33];
+        self.0.simple().encode_lower(&mut text[1..]);
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 
@@ -111,7 +113,7 @@ impl LeaseToken {
 
 impl fmt::Display for LeaseToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.simple().fmt(f)
+        f.write_str(self.0.simple().encode_lower(&mut Uuid::encode_buffer()))
     }
 }
 

@@ -14,6 +14,8 @@
 //!
 //! Keys are sorted, so the first below a prefix is the next; counting what lies below one visits nothing.
 
+use std::fmt::Write;
+
 use super::ids::{JobId, JobType};
 use super::job::{Job, Status};
 use crate::store::View;
@@ -79,12 +81,43 @@ pub(super) fn families(status: Status) -> &'static [&'static str] {
 }
 
 pub(super) fn ready(job: &Job) -> String {
-    let before = 100 - i16::from(job.priority);
-    format!("{READY}{}/{before:03}{:020}{}", job.kind, job.order, job.id)
+    let before = (100 - i16::from(job.priority)).max(0) as u64;
+    let mut key = begun(READY, job);
+    digits(&mut key, before, 3);
+    digits(&mut key, job.order, TIME_LEN);
+    ended(key, job)
 }
 
 pub(super) fn timed(family: &str, job: &Job, at: u64) -> String {
-    format!("{family}{}/{at:020}{}", job.kind, job.id)
+    let mut key = begun(family, job);
+    digits(&mut key, at, TIME_LEN);
+    ended(key, job)
+}
+
+// There are eight of these keys for each job that runs.
+
+fn begun(family: &str, job: &Job) -> String {
+    let mut key = String::with_capacity(128);
+    key.push_str(family);
+    key.push_str(job.kind.as_str());
+    key.push('/');
+    key
+}
+
+fn ended(mut key: String, job: &Job) -> String {
+    // Writing to a text does not fail.
+    let _ = write!(key, "{}", job.id);
+    key
+}
+
+/// A number with leading zeros.
+fn digits(key: &mut String, mut number: u64, count: usize) {
+    let mut text = [b'0'; TIME_LEN];
+    for digit in text[..count].iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
+    }
+    key.push_str(str::from_utf8(&text[..count]).unwrap_or_default());
 }
 
 /// The id at the end of a key.

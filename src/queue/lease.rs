@@ -121,6 +121,7 @@ impl Step<'_> {
         job.status = Status::InProgress;
         job.attempts += 1;
         job.run_at = None;
+        job.last_updated = self.now_ms;
         job.lease_until = Some(until);
         job.worker_id = Some(demand.worker.clone());
         job.lease = Some(Held { token, started_at: self.now_ms, by: demand.by.clone() });

@@ -55,7 +55,7 @@ pub use reads::{Counts, Filter, Page};
 pub use schedule::{Missed, Schedule};
 pub use seat::{AtWork, Seat};
 pub use seats::{SeatMessage, SeatWish};
-pub use settle::Settled;
+pub use settle::{Ack, Settled};
 pub use step::{EventKind, JobEvent};
 pub use worker::{JobContext, JobFailure, JobReply, WorkerOptions, work};
 
@@ -63,6 +63,7 @@ use self::events::Events;
 use self::progress::ProgressTable;
 use self::rates::Rates;
 use self::seats::Seats;
+use self::step::Step;
 use crate::base::Random;
 use crate::store::{Command, Store};
 
@@ -163,13 +164,11 @@ impl Queue {
         self.decide(move |step| step.enqueue(new)).await
     }
 
-    /// Enqueues several jobs at once, or none.
-    ///
-    /// # Errors
-    /// As [`Queue::enqueue`].
-    pub async fn enqueue_all(&self, all: Vec<NewJob>) -> Result<Vec<Enqueued>, QueueError> {
-        all.iter().try_for_each(|new| new.check(self.options()))?;
-        self.decide(move |step| all.into_iter().map(|new| step.enqueue(new)).collect()).await
+    /// Enqueues several jobs, each for itself, in their order. They are on the disk, with one flush for all, before this returns.
+    pub async fn enqueue_each(&self, all: Vec<NewJob>) -> Vec<Result<Enqueued, QueueError>> {
+        let checked = |new: NewJob| new.check(self.options()).map(|()| new);
+        let steps = all.into_iter().map(checked);
+        self.decide_each(steps.map(|new| move |step: &mut Step<'_>| step.enqueue(new?))).await
     }
 
     /// A job as a part of another commit: its command, and what is to be done once that has happened.
@@ -181,19 +180,24 @@ impl Queue {
         Ok(self.deciding(move |step| step.enqueue(new)))
     }
 
-    /// A job is done. `effects` happen with it, once, however often this is said.
+    /// A job is done. Its effects happen with it, once, however often this is said.
     ///
     /// # Errors
     /// If the lease is over, the result is too long, or it cannot be written.
-    pub async fn ack(
-        &self,
-        id: JobId,
-        token: LeaseToken,
-        result: Option<Box<RawValue>>,
-        effects: Vec<Command>,
-    ) -> Result<Settled, QueueError> {
-        self.check_result(result.as_deref())?;
-        self.decide(move |step| step.ack(id, token, result, effects)).await
+    pub async fn ack(&self, ack: Ack) -> Result<Settled, QueueError> {
+        self.ack_each(vec![ack]).await.pop().unwrap_or(Err(QueueError::Closed))
+    }
+
+    /// Several jobs are done, each for itself. With one flush for all.
+    pub async fn ack_each(&self, all: Vec<Ack>) -> Vec<Result<Settled, QueueError>> {
+        let checked = |ack: Ack| self.check_result(ack.result.as_deref()).map(|()| ack);
+        let steps = all.into_iter().map(checked).map(|ack| {
+            move |step: &mut Step<'_>| {
+                let Ack { id, token, result, effects } = ack?;
+                step.ack(id, token, result, effects)
+            }
+        });
+        self.decide_each(steps).await
     }
 
     fn check_result(&self, result: Option<&RawValue>) -> Result<(), QueueError> {

@@ -190,6 +190,11 @@ impl Seat {
         self.messages.recv().await
     }
 
+    /// The next, if it is there already.
+    pub fn next_now(&mut self) -> Option<SeatMessage> {
+        self.messages.try_recv().ok()
+    }
+
     /// Of the leases that were named as held, those that are over.
     pub fn lost(&self) -> &[JobId] {
         &self.lost

@@ -9,8 +9,21 @@ use super::ids::{JobId, LeaseToken};
 use super::job::{Ending, Job, Status};
 use super::keys;
 use super::options::VISIBILITY_MAX;
-use super::step::{EventKind, Step, read};
-use crate::store::{Command, Expiry, Value};
+use super::step::{EventKind, Step, read, written};
+use crate::store::{Command, Expiry};
+
+/// That a job is done.
+#[derive(Debug)]
+pub struct Ack {
+    /// The job.
+    pub id: JobId,
+    /// What proves the lease.
+    pub token: LeaseToken,
+    /// What came of it.
+    pub result: Option<Box<RawValue>>,
+    /// What is written with it in one commit.
+    pub effects: Vec<Command>,
+}
 
 /// What became of a job, for whoever held it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,8 +124,7 @@ impl Step<'_> {
         self.leave(&job);
         job.lease_until = Some(until);
         job.last_updated = self.now_ms;
-        let text = serde_json::to_vec(&job).unwrap_or_default();
-        self.put(keys::job(id), Value::json(text), Expiry::Never);
+        self.put(keys::job(id), written(&job), Expiry::Never);
         self.mark(keys::timed(keys::LEASED, &job, until), Expiry::Never);
         Ok(until)
     }

@@ -121,8 +121,7 @@ impl<'a> Step<'a> {
         job.sequence += 1;
         job.last_updated = self.now_ms;
         let expiry = self.expiry(&job);
-        let text = serde_json::to_vec(&job).unwrap_or_default();
-        self.put(keys::job(job.id), Value::json(text), expiry);
+        self.put(keys::job(job.id), written(&job), expiry);
         if job.payload.is_none() && (job.status.is_over() || kind == EventKind::Retried) {
             let at = if let Expiry::At(at) = expiry { Some(at) } else { None };
             self.commands.push(Command::Expire { key: keys::payload(job.id).into_bytes().into(), at });
@@ -204,6 +203,14 @@ impl<'a> Step<'a> {
     pub(super) fn count(&self, family: &str, kind: &JobType) -> usize {
         self.view.count(keys::line(family, kind).as_bytes())
     }
+}
+
+/// A job as it is stored.
+pub(super) fn written(job: &Job) -> Value {
+    let mut text = Vec::with_capacity(1_024);
+    // All that is in it can be written, and a vector takes it.
+    let _ = serde_json::to_writer(&mut text, job);
+    Value::json(text)
 }
 
 /// The job with this id, without a payload that lies apart.

@@ -19,7 +19,7 @@ use super::ids::{JobId, JobType};
 use super::job::Job;
 use super::lease::Lease;
 use super::seats::{SeatMessage, SeatWish};
-use super::{Queue, Settled};
+use super::{Ack, Queue, Settled};
 use crate::store::Command;
 
 /// How handlers are run.
@@ -215,7 +215,7 @@ async fn attempt(
         ended = &mut handler => ended,
     };
     let settled: Result<Settled, QueueError> = match ended {
-        Ok(Ok(JobReply { result, effects })) => queue.ack(id, token, result, effects).await,
+        Ok(Ok(JobReply { result, effects })) => queue.ack(Ack { id, token, result, effects }).await,
         Ok(Err(JobFailure { reason, permanent, delay_ms })) => {
             queue.nack(id, token, Some(reason), permanent, delay_ms).await
         }

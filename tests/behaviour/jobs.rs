@@ -14,7 +14,7 @@ pub(crate) async fn ask(peer: &mut Peer, method: &str, payload: Value) -> Value 
     peer.request(method, &payload).await.unwrap_or_else(|error| panic!("{method} {payload}: {error}"))
 }
 
-async fn refused(peer: &mut Peer, method: &str, payload: Value) -> (String, Value) {
+pub(crate) async fn refused(peer: &mut Peer, method: &str, payload: Value) -> (String, Value) {
     match peer.request(method, &payload).await {
         Err(PeerError::Failed(failure)) => (failure.code, failure.details),
         other => panic!("{method} {payload}: {other:?}"),
@@ -42,21 +42,21 @@ async fn lost(peer: &mut Peer) -> Value {
     }
 }
 
-fn held(lease: &Value) -> Value {
+pub(crate) fn held(lease: &Value) -> Value {
     json!({ "id": lease["id"], "leaseToken": lease["leaseToken"] })
 }
 
-fn with(mut wish: Value, more: Value) -> Value {
+pub(crate) fn with(mut wish: Value, more: Value) -> Value {
     wish.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     wish
 }
 
-async fn enqueue(peer: &mut Peer, kind: &str, more: Value) -> String {
+pub(crate) async fn enqueue(peer: &mut Peer, kind: &str, more: Value) -> String {
     let wish = with(json!({ "type": kind, "payload": { "n": 1 } }), more);
     text(&ask(peer, "jobs:enqueue", wish).await["id"])
 }
 
-async fn job(peer: &mut Peer, id: &str) -> Value {
+pub(crate) async fn job(peer: &mut Peer, id: &str) -> Value {
     ask(peer, "jobs:get", json!({ "id": id })).await
 }
 

@@ -20,6 +20,7 @@ mod hooks;
 mod http;
 mod jobs;
 mod jobs_rest;
+mod jobs_together;
 mod kv;
 mod limits;
 mod messages;

@@ -28,7 +28,9 @@ fn expected(role: &str, method: &str) -> bool {
     let looking = ["jobs:get", "jobs:list", "jobs:stats", "jobs:schedules"].contains(&method);
     match role {
         "admin" => true,
-        "user" => method.starts_with("kv:") || method == "jobs:enqueue" || looking,
+        "user" => {
+            method.starts_with("kv:") || ["jobs:enqueue", "jobs:enqueueEach"].contains(&method) || looking
+        }
         "readonly" => reading || looking,
         _ => false,
     }

@@ -6,7 +6,7 @@ use serde_json::value::to_raw_value;
 use serde_json::{Value as Json, json};
 
 use super::super::errors;
-use super::Desk;
+use super::{Desk, batch};
 use crate::dispatch::{Context, MethodError};
 use crate::queue::{Backoff, Dedup, Enqueued, JobType, NewJob};
 
@@ -92,4 +92,19 @@ pub(super) async fn enqueue(ctx: Context, desk: Desk, params: EnqueueParams) -> 
     let job = params.job(&ctx, &desk)?;
     let made = desk.queue.enqueue(job).await.map_err(|error| errors::queue(&error))?;
     Ok(enqueued(&made))
+}
+
+/// Parameters of `jobs:enqueueEach`.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EnqueueEach {
+    /// The jobs, at most 1000, in their order.
+    jobs: Vec<EnqueueParams>,
+}
+
+pub(super) async fn enqueue_each(ctx: Context, desk: Desk, params: EnqueueEach) -> Result<Json, MethodError> {
+    batch::check("/jobs", params.jobs.len())?;
+    let jobs = params.jobs.into_iter().map(|job| job.job(&ctx, &desk)).collect();
+    let made = batch::each(jobs, |jobs| desk.queue.enqueue_each(jobs)).await;
+    Ok(json!({ "jobs": batch::told(made, |made| enqueued(&made)) }))
 }

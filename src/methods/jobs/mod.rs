@@ -1,9 +1,12 @@
 //! `jobs:*`: work in the background. Whoever enqueues, looks, works and looks after it needs a permission for each.
 
+mod batch;
+mod bring;
 mod enqueue;
 mod look;
 mod manage;
 mod schedules;
+mod settle;
 mod shape;
 mod tell;
 mod work;
@@ -87,6 +90,8 @@ pub(super) fn add(to: &mut RegistryBuilder, desk: &Desk) {
     let mut jobs = Namespace { to, desk };
     let text = "Enqueues a job: work in the background that survives the server.";
     jobs.method("jobs:enqueue", CREATE, about(text), enqueue::enqueue);
+    let text = "Enqueues several jobs. Each is enqueued for itself, and has its own answer.";
+    jobs.method("jobs:enqueueEach", CREATE, about(text), enqueue::enqueue_each);
     jobs.method("jobs:get", VIEW, about("A job, and how far it is.").idempotent(), look::get);
     jobs.method("jobs:list", VIEW, about("Jobs, by where they stand.").idempotent(), look::list);
     jobs.method(
@@ -111,6 +116,7 @@ pub(super) fn add(to: &mut RegistryBuilder, desk: &Desk) {
     jobs.method("jobs:unschedule", ADMIN, about("Takes a schedule away."), schedules::remove);
     jobs.method("jobs:schedules", VIEW, about("Schedules, by their names.").idempotent(), schedules::list);
     work::add(&mut jobs);
+    settle::add(&mut jobs);
     let mut options = about("Whether somebody may hear of jobs.");
     options.private = true;
     if !desk.queue.options().everyone {

@@ -1,8 +1,10 @@
 //! Jobs as peers see them.
 
+use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json, json};
 
-use crate::queue::{Job, Lease, Progress};
+use crate::queue::{Backoff, Job, JobId, JobType, Lease, LeaseToken, Progress, Status};
 
 /// Bytes of payload and result that an answer may have together; beyond it the payload is left out.
 const ANSWER_BYTES_MAX: usize = 1_000 * 1_024;
@@ -41,8 +43,7 @@ pub(super) fn job(job: &Job) -> Json {
 
 /// A job with all that there is to know.
 pub(super) fn whole(of: &Job, progress: Option<Progress>) -> Json {
-    let bytes =
-        |raw: &Option<Box<serde_json::value::RawValue>>| raw.as_ref().map_or(0, |raw| raw.get().len());
+    let bytes = |raw: &Option<Box<RawValue>>| raw.as_ref().map_or(0, |raw| raw.get().len());
     let mut shown = match bytes(&of.payload) + bytes(&of.result) > ANSWER_BYTES_MAX {
         true => {
             let mut of = of.clone();
@@ -57,11 +58,76 @@ pub(super) fn whole(of: &Job, progress: Option<Progress>) -> Json {
     shown
 }
 
-/// A lease: the job, and what proves it.
+/// A lease: the job as [`job`] shows it, and what proves it. Written as it is: there is one for each time that a job runs.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LeaseShape<'a> {
+    id: JobId,
+    r#type: &'a JobType,
+    payload: Option<&'a RawValue>,
+    status: Status,
+    priority: i8,
+    attempts: u32,
+    max_attempts: u32,
+    visibility_timeout: u64,
+    created_at: u64,
+    last_updated: u64,
+    lease_until: u64,
+    worker_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dedup_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_by: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<&'a str>,
+    backoff: BackoffShape,
+    retention: u64,
+    history: Vec<Json>,
+    sequence: u64,
+    lease_token: LeaseToken,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BackoffShape {
+    initial_ms: u64,
+    max_ms: u64,
+}
+
+impl<'a> LeaseShape<'a> {
+    pub(super) fn of(Lease { job, token, until }: &'a Lease) -> Self {
+        let Backoff { initial_ms, max_ms } = job.backoff;
+        Self {
+            id: job.id,
+            r#type: &job.kind,
+            payload: job.payload.as_deref(),
+            status: job.status,
+            priority: job.priority,
+            attempts: job.attempts,
+            max_attempts: job.max_attempts,
+            visibility_timeout: job.visibility_timeout,
+            created_at: job.created_at,
+            last_updated: job.last_updated,
+            lease_until: *until,
+            worker_id: job.worker_id.as_deref(),
+            dedup_id: job.dedup_id.as_deref(),
+            error: job.error.as_deref(),
+            created_by: job.created_by.as_deref(),
+            schedule: job.schedule.as_deref(),
+            backoff: BackoffShape { initial_ms, max_ms },
+            retention: job.retention,
+            history: job.history.iter().map(|attempt| renamed(json!(attempt))).collect(),
+            sequence: job.sequence,
+            lease_token: *token,
+        }
+    }
+}
+
+/// A lease.
 pub(super) fn lease(lease: &Lease) -> Json {
-    let mut shown = job(&lease.job);
-    shown["leaseToken"] = lease.token.to_string().into();
-    shown
+    json!(LeaseShape::of(lease))
 }
 
 /// A schedule.
@@ -72,6 +138,22 @@ pub(super) fn schedule(schedule: &crate::queue::Schedule) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lease_is_the_job_and_what_proves_it() {
+        let stored = json!({
+            "id": JobId::generate(), "type": "a", "payload": { "b_c": 1 }, "status": "IN_PROGRESS", "priority": -3,
+            "attempts": 2, "max_attempts": 3, "visibility_timeout": 300, "created_at": 1, "last_updated": 2,
+            "lease_until": 3, "worker_id": "w", "dedup_id": "d", "dedup_release": true, "error": "e", "created_by": "c",
+            "schedule": "s", "backoff": { "initial_ms": 4, "max_ms": 5 }, "retention": 6, "sequence": 7, "order": 8,
+            "history": [{ "attempt": 1, "worker_id": "w", "started_at": 1, "ended_at": 2, "outcome": "failed", "error": "e" }],
+        });
+        let of: Job = serde_json::from_str(&stored.to_string()).unwrap();
+        let token = LeaseToken::generate();
+        let mut shown = lease(&Lease { job: of.clone(), token, until: 3 });
+        assert_eq!(shown.as_object_mut().unwrap().remove("leaseToken"), Some(json!(token)));
+        assert_eq!(shown, job(&of));
+    }
 
     #[test]
     fn names_are_written_as_everywhere() {

@@ -123,7 +123,7 @@ impl Run {
         for _ in 0..2 {
             // Said twice it is said once.
             let effects = vec![Command::Increment { key: effects_key(&effects), by: 1, json: true }];
-            match self.rt.block_on(queue.ack(id, token, result.clone(), effects)) {
+            match self.rt.block_on(queue.ack(Ack { id, token, result: result.clone(), effects })) {
                 Ok(settled) => assert_eq!(settled.status, Status::Done),
                 Err(QueueError::Store(_)) => return false,
                 Err(error) => panic!("seed {}: {error}", self.seed),
@@ -214,7 +214,10 @@ impl Run {
         let (id, token) = stale[self.random.next_u64() as usize % stale.len()];
         let before = queue.job(id).ok().map(|job| job.sequence);
         let done = match self.random.next_u64() % 4 {
-            0 => self.rt.block_on(queue.ack(id, token, None, Vec::new())).map(|settled| settled.repeated),
+            0 => self
+                .rt
+                .block_on(queue.ack(Ack { id, token, result: None, effects: Vec::new() }))
+                .map(|settled| settled.repeated),
             1 => self.rt.block_on(queue.nack(id, token, None, false, None)).map(|settled| settled.repeated),
             2 => self.rt.block_on(queue.release(id, token)).map(|settled| settled.repeated),
             _ => self.rt.block_on(queue.extend(id, token, None)).map(|_| false),

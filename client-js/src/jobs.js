@@ -1,5 +1,6 @@
 import { Emitter } from './emitter.js';
 import { StarlingError } from './errors.js';
+import { Together } from './together.js';
 
 /**
  * @typedef {object} EnqueueOptions
@@ -34,17 +35,21 @@ export class Jobs {
     this.starling = /** @type {import('./index.js').Starling} */ (starling);
     /** @type {Map<string, Job>} */
     this.all = new Map();
+    this.enqueueing = new Together(
+      (job) => this.starling.request('jobs:enqueue', job),
+      async (jobs) => (await this.starling.request('jobs:enqueueEach', { jobs })).jobs,
+    );
   }
 
   /**
-   * Enqueues a job.
+   * Enqueues a job. Those that are enqueued in one go leave in one message.
    * @param {string} type which handler it is for
    * @param {unknown} [payload] any JSON
    * @param {EnqueueOptions} [options]
    * @returns {Promise<Job>} once it is on the disk
    */
   async enqueue(type, payload = null, options = {}) {
-    const { id } = await this.starling.request('jobs:enqueue', { type, payload, ...options });
+    const { id } = await this.enqueueing.add({ type, payload, ...options });
     return this.get(id);
   }
 

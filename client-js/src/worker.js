@@ -1,6 +1,7 @@
 // Working on jobs. A module of its own: most pages enqueue and look on.
 import { CancelledError } from './errors.js';
 import { newId } from './message.js';
+import { Together } from './together.js';
 
 /**
  * What a handler gets beside the payload.
@@ -38,9 +39,13 @@ export class Worker {
     this.stopped = false;
     /** The session that knows of it. @type {string | null | undefined} */
     this.session = undefined;
+    this.acks = new Together(
+      (ack) => client.request('jobs:ack', ack, SURE),
+      async (acks) => (await client.request('jobs:ackEach', { acks }, SURE)).acks,
+    );
     let replayed = 0;
     this.off = [
-      client.on('jobs:lease', (job) => void (job?.workerId === name && this.run(job))),
+      client.on('jobs:leases', ({ workerId, jobs }) => void (workerId === name && jobs.forEach((/** @type {any} */ job) => this.run(job)))),
       client.on('jobs:lost', ({ id, reason }) => this.running.get(id)?.abort.abort(reason)),
       client.events.on('recovered', (told) => {
         if (!told.same || told.restarted) this.session = undefined;
@@ -89,7 +94,7 @@ export class Worker {
     // Until it has answered, nothing else is asked.
     this.session = this.client.hello?.session ?? null;
     const held = [...this.running].map(([id, { token }]) => ({ id, leaseToken: token }));
-    const wish = { worker: this.name, types: Object.keys(this.handlers), concurrency: this.concurrency, held };
+    const wish = { worker: this.name, types: Object.keys(this.handlers), concurrency: this.concurrency, held, together: true };
     try {
       const { lost } = await this.client.request('jobs:work', wish, SURE);
       for (const id of lost) this.running.get(id)?.abort.abort('lost');
@@ -138,7 +143,7 @@ export class Worker {
       const handler = this.handlers[type];
       if (!handler) throw Object.assign(new Error(`there is no handler for ${type}`), { permanent: true });
       const result = await handler(job.payload, /** @type {Work} */ ({ id, type, attempt, job, signal, progress, effects }));
-      if (!signal.aborted) await ask('jobs:ack', { result: result ?? null, effects });
+      if (!signal.aborted) await this.acks.add({ ...lease, result: result ?? null, effects });
     } catch (/** @type {any} */ error) {
       if (signal.aborted || error?.code === 'LEASE_LOST') return;
       // Whether it was done, or heard of, is open: this side has hung up meanwhile. The lease ends with its time.

@@ -30,8 +30,9 @@ export class Jobs {
     starling: import("./index.js").Starling;
     /** @type {Map<string, Job>} */
     all: Map<string, Job>;
+    enqueueing: Together;
     /**
-     * Enqueues a job.
+     * Enqueues a job. Those that are enqueued in one go leave in one message.
      * @param {string} type which handler it is for
      * @param {unknown} [payload] any JSON
      * @param {EnqueueOptions} [options]
@@ -159,4 +160,5 @@ export type JobEvents = {
     progress: JobProgress;
 };
 import { StarlingError } from './errors.js';
+import { Together } from './together.js';
 import { Emitter } from './emitter.js';

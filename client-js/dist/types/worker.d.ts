@@ -22,6 +22,7 @@ export class Worker {
     stopped: boolean;
     /** The session that knows of it. @type {string | null | undefined} */
     session: string | null | undefined;
+    acks: Together;
     off: (() => void)[];
     now: string | null;
     /** Settles once it gets jobs, or cannot. */
@@ -75,3 +76,4 @@ export type Work = {
  *  unless that has `permanent: true`, and after `retryAfterMs` if that is there
  */
 export type JobHandler = (payload: any, work: Work) => unknown;
+import { Together } from './together.js';

@@ -1,10 +1,13 @@
-//! A real server and eight workers, both killed again and again while there is work: nothing is lost, nothing is done twice in
+//! A real server and eight workers, processes all of them, killed with SIGKILL again and again while there is work: nothing is lost, nothing is done twice in
 //! what Helios keeps, jobs of one priority begin in their order, and a job begins again only after its lease has ended.
 //! `HELIOS_JOBS=n` takes n jobs.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use helios::base::Random;
@@ -62,64 +65,110 @@ async fn enqueue(shared: Arc<Shared>, jobs: std::ops::Range<u64>) {
     }
 }
 
-/// One life of a worker: until the server is gone, or it is killed. `held` is what it had in the life before.
-async fn work(shared: Arc<Shared>, name: String, held: Arc<Mutex<HashMap<String, Value>>>) {
-    let mut peer = connect(&shared).await;
-    let mut wish = json!({ "worker": name, "types": ["count"], "concurrency": 4 });
-    wish["held"] = held
-        .lock()
-        .values()
-        .map(|lease| json!({ "id": lease["id"], "leaseToken": lease["leaseToken"] }))
-        .collect();
-    let Ok(answer) = peer.request("jobs:work", &wish).await else { return };
-    for lost in answer["lost"].as_array().unwrap() {
-        held.lock().remove(lost.as_str().unwrap());
+/// What a worker process writes before its reports.
+const REPORT: &str = "::";
+
+/// A worker until its server is gone, or it is killed. It reports each lease that it gets, and each that is over, on its standard
+/// output. `held` are the leases that it had in the life before.
+async fn work(url: &str, name: &str, held: Vec<Value>) -> Result<(), Box<dyn std::error::Error>> {
+    let mut peer = Peer::connect(url, &Default::default()).await?;
+    let wish = json!({ "worker": name, "types": ["count"], "concurrency": 4, "held": held.iter().map(token).collect::<Value>() });
+    let lost = peer.request("jobs:work", &wish).await?["lost"].clone();
+    for id in lost.as_array().ok_or("no answer")? {
+        println!("{REPORT}{}", json!({ "over": id }));
     }
-    let mut todo: Vec<Value> = held.lock().values().cloned().collect();
+    let mut todo = held;
+    todo.retain(|lease| !lost.as_array().is_some_and(|lost| lost.contains(&lease["id"])));
     loop {
         for lease in todo.drain(..) {
-            let id = lease["id"].as_str().unwrap().to_owned();
             // The work.
-            tokio::time::sleep(Duration::from_millis(lease["payload"]["number"].as_u64().unwrap() % 10))
-                .await;
-            let effect = json!({ "op": "increment", "key": format!("done:{}", lease["payload"]["number"]) });
-            let done = json!({ "id": id, "leaseToken": lease["leaseToken"], "effects": [effect] });
+            let number = lease["payload"]["number"].as_u64().ok_or("no number")?;
+            tokio::time::sleep(Duration::from_millis(number % 10)).await;
+            let effect = json!({ "op": "increment", "key": format!("done:{number}") });
+            let mut done = token(&lease);
+            done["effects"] = json!([effect]);
             match peer.request("jobs:ack", &done).await {
                 Ok(_) => {}
                 // Its time was over while nobody could be reached.
                 Err(PeerError::Failed(failure)) if failure.code == "LEASE_LOST" => {}
-                Err(_) => return,
+                Err(error) => return Err(error.into()),
             }
-            held.lock().remove(&id);
+            println!("{REPORT}{}", json!({ "over": lease["id"] }));
         }
-        match peer.receive().await {
-            Ok(Received::Notification { topic, data, .. }) if topic == "jobs:lease" => {
-                let key = (data["id"].as_str().unwrap().to_owned(), data["attempts"].as_u64().unwrap());
-                shared.begun.lock().entry(key).or_insert(data["leaseUntil"].as_u64().unwrap());
-                held.lock().insert(data["id"].as_str().unwrap().to_owned(), data.clone());
-                todo.push(data);
-            }
-            Ok(_) => {}
-            Err(_) => return,
+        if let Received::Notification { topic, data, .. } = peer.receive().await?
+            && topic == "jobs:lease"
+        {
+            println!("{REPORT}{}", json!({ "begun": data }));
+            todo.push(data);
         }
     }
 }
 
-/// A worker that is killed now and then. Half of the times it comes back and still knows what it had, as after a break of
-/// the line; the others it has forgotten, as a process that was killed.
-async fn live(shared: Arc<Shared>, name: String, mut random: Random) {
-    let held = Arc::new(Mutex::new(HashMap::new()));
+fn token(lease: &Value) -> Value {
+    json!({ "id": lease["id"], "leaseToken": lease["leaseToken"] })
+}
+
+/// The worker processes of the test below: this program, asked for this test alone.
+#[tokio::test]
+#[ignore = "a process of another test"]
+async fn a_worker_that_is_killed() {
+    let Ok(life) = std::env::var(LIFE) else { return };
+    let life: Value = serde_json::from_str(&life).unwrap();
+    let held = life["held"].as_array().unwrap().clone();
+    // The server was killed: whoever has started this process looks for the next one.
+    let _ = work(life["url"].as_str().unwrap(), life["name"].as_str().unwrap(), held).await;
+}
+
+/// What a worker process is told.
+const LIFE: &str = "HELIOS_TEST_WORKER";
+
+/// A worker process that is killed now and then. Half of the times the next one knows what it had, as after a break of the
+/// line; the others it has forgotten.
+fn live(shared: &Shared, name: &str, mut random: Random) {
+    let mut held = BTreeMap::<String, Value>::new();
     while !shared.over.load(Ordering::Relaxed) {
-        let life = tokio::spawn(work(Arc::clone(&shared), name.clone(), Arc::clone(&held)));
-        let end = life.abort_handle();
-        let until = Duration::from_millis(10 + random.next_u64() % 200);
-        if tokio::time::timeout(until, life).await.is_err() {
-            end.abort();
-        }
+        let url = shared.url.lock().clone();
+        let life = json!({ "url": url, "name": name, "held": held.values().collect::<Vec<_>>() });
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "job_crash::a_worker_that_is_killed", "--ignored", "--nocapture"])
+            .env(LIFE, life.to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let reports = BufReader::new(child.stdout.take().unwrap()).lines();
+        let until = Duration::from_millis(50 + random.next_u64() % 300);
+        thread::scope(|scope| {
+            let (ended, end) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                // It may end by itself.
+                let _ = end.recv_timeout(until);
+                let _ = child.kill();
+                child.wait().unwrap();
+            });
+            // What it has said before it was killed counts.
+            reports.for_each(|line| hear(shared, &mut held, &line.unwrap()));
+            drop(ended);
+        });
         if random.next_u64().is_multiple_of(2) {
-            held.lock().clear();
+            held.clear();
         }
     }
+}
+
+/// A report of a worker process.
+fn hear(shared: &Shared, held: &mut BTreeMap<String, Value>, line: &str) {
+    // The last one may have been cut off.
+    let Some(Ok(report)) = line.strip_prefix(REPORT).map(serde_json::from_str::<Value>) else { return };
+    if let Some(id) = report["over"].as_str() {
+        held.remove(id);
+        return;
+    }
+    let lease = &report["begun"];
+    let id = lease["id"].as_str().unwrap().to_owned();
+    let key = (id.clone(), lease["attempts"].as_u64().unwrap());
+    shared.begun.lock().entry(key).or_insert(lease["leaseUntil"].as_u64().unwrap());
+    held.insert(id, lease.clone());
 }
 
 async fn count(peer: &mut Peer, status: &str) -> u64 {
@@ -184,7 +233,8 @@ async fn run(seed: u64, jobs: u64) {
     let enqueuing = tokio::spawn(enqueue(Arc::clone(&shared), jobs / 2..jobs));
     let workers: Vec<_> = (0..WORKERS)
         .map(|at| {
-            tokio::spawn(live(Arc::clone(&shared), format!("w{at}"), Random::seeded(random.next_u64())))
+            let (shared, random) = (Arc::clone(&shared), Random::seeded(random.next_u64()));
+            thread::spawn(move || live(&shared, &format!("w{at}"), random))
         })
         .collect();
     for _ in 0..4 + jobs / 500 {
@@ -197,7 +247,7 @@ async fn run(seed: u64, jobs: u64) {
     all_done(&shared, jobs).await;
     shared.over.store(true, Ordering::Relaxed);
     for worker in workers {
-        worker.await.unwrap();
+        tokio::task::spawn_blocking(|| worker.join()).await.unwrap().unwrap();
     }
     let mut peer = connect(&shared).await;
     let begun = shared.begun.lock().clone();

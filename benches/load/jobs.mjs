@@ -1,12 +1,13 @@
-// Jobs through Helios or BullMQ: enqueued by one process, WINDOW at a time, and worked on by another one, CONCURRENCY at a time,
-// at once. Prints jobs in a second from the first one enqueued to the last one acknowledged. Checks that each was done.
+// Jobs through Helios or BullMQ: enqueued by one process, WINDOW at a time, one by one or BATCH in one go, and worked on by another
+// one, CONCURRENCY at a time, at once. Prints when it began and when the last one was acknowledged. Checks that each was done.
 //
-//   node jobs.mjs enqueue|work|check helios|bullmq PORT JOBS
+//   node jobs.mjs enqueue|work helios|bullmq PORT JOBS BATCH
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
-const [role, which, port, count] = process.argv.slice(2);
+const [role, which, port, count, batch] = process.argv.slice(2);
 const JOBS = Number(count);
+const BATCH = Number(batch);
 const WINDOW = 200;
 const CONCURRENCY = 100;
 
@@ -18,7 +19,7 @@ const ways = {
     await client.connect();
     let worker;
     return {
-      add: (number) => client.jobs.enqueue('bench', { number }),
+      add: (numbers) => Promise.all(numbers.map((number) => client.jobs.enqueue('bench', { number }))),
       work: (handle) => {
         worker = new Worker(client, { bench: handle }, { concurrency: CONCURRENCY });
         return worker.ready;
@@ -38,7 +39,7 @@ const ways = {
     await queue.waitUntilReady();
     let worker;
     return {
-      add: (number) => queue.add('bench', { number }),
+      add: (numbers) => (BATCH > 1 ? queue.addBulk(numbers.map((number) => ({ name: 'bench', data: { number } }))) : queue.add('bench', { number: numbers[0] })),
       work: (handle) => {
         worker = new Worker('bench', (job) => handle(job.data), { connection, concurrency: CONCURRENCY });
         return worker.waitUntilReady();
@@ -53,10 +54,14 @@ const way = await ways[which]();
 if (role === 'enqueue') {
   let next = 0;
   const some = async () => {
-    while (next < JOBS) await way.add(next++);
+    while (next < JOBS) {
+      const numbers = Array.from({ length: Math.min(BATCH, JOBS - next) }, (_, at) => next + at);
+      next += numbers.length;
+      await way.add(numbers);
+    }
   };
   console.log(Date.now());
-  await Promise.all(Array.from({ length: WINDOW }, some));
+  await Promise.all(Array.from({ length: WINDOW / BATCH }, some));
 } else if (role === 'work') {
   const seen = new Set();
   await way.work((payload) => void seen.add(payload.number));

@@ -21,10 +21,10 @@ type Failure = Box<dyn Error>;
 const CONNECTIONS: u64 = 2;
 
 /// Jobs that each of them enqueues at the same time.
-const WINDOW: u64 = 200;
+const WINDOW: u64 = 1_000;
 
 /// Jobs that each of them works on at the same time.
-const CONCURRENCY: usize = 200;
+const CONCURRENCY: usize = 500;
 
 /// Messages that are read before the answers to them are written.
 const CHUNK: usize = 64;

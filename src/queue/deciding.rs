@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use super::error::QueueError;
 use super::job::Status;
 use super::step::{EventKind, JobEvent, Step};
+use super::surely::surely;
 use super::{Queue, Told};
 use crate::store::{Command, Decision, Done, Refusal, Work};
 
@@ -24,20 +25,21 @@ impl Queue {
     ) -> Vec<Result<T, QueueError>> {
         let steps = steps.into_iter().map(|decide| self.deciding(decide));
         let (commands, made): (Vec<_>, Vec<_>) = steps.unzip();
-        let asked = made.len();
-        let done = match self.store().run_all(commands.into_iter().map(Work::One).collect()).await {
-            Ok(done) => done,
-            Err(error) => return (0..asked).map(|_| Err(error.clone().into())).collect(),
-        };
-        let mut events = Vec::with_capacity(asked);
-        let given = made.into_iter().zip(done).map(|(step, done)| {
-            let (gives, its) = step.done(done)?;
-            events.extend(its);
-            Ok(gives)
-        });
-        let given = given.collect();
-        self.heed(events).await;
-        given
+        let queue = self.clone();
+        surely(async move {
+            let done = queue.run(commands).await;
+            let (given, events) = came_of(made, done);
+            queue.heed(events).await;
+            given
+        })
+        .await
+    }
+
+    /// Carries out commands, one behind the other.
+    pub(super) async fn run(&self, commands: Vec<Command>) -> Vec<Done> {
+        let asked = commands.len();
+        let done = self.store().run_all(commands.into_iter().map(Work::One).collect()).await;
+        done.unwrap_or_else(|error| (0..asked).map(|_| Done::Failed(error.clone())).collect())
     }
 
     pub(super) fn deciding<T: Send + 'static>(
@@ -60,7 +62,7 @@ impl Queue {
     }
 
     /// What has happened is counted, told and heeded.
-    async fn heed(&self, events: Vec<JobEvent>) {
+    pub(super) async fn heed(&self, events: Vec<JobEvent>) {
         for event in &events {
             self.0.events.emit(event);
             if event.kind != EventKind::Enqueued && event.kind != EventKind::Dequeued {
@@ -107,7 +109,8 @@ impl<T> Deciding<T> {
         self.given.try_recv().ok().and_then(Result::err)
     }
 
-    fn done(mut self, done: Done) -> Result<(T, Vec<JobEvent>), QueueError> {
+    /// What came of it.
+    pub(super) fn done(mut self, done: Done) -> Result<(T, Vec<JobEvent>), QueueError> {
         match done {
             Done::One(Ok(_)) => self.given.try_recv().map_err(|_| QueueError::Closed)?,
             Done::One(Err(refusal)) => Err(self.declined().unwrap_or(match refusal {
@@ -119,4 +122,18 @@ impl<T> Deciding<T> {
             Done::Commit(_) => Err(QueueError::Closed),
         }
     }
+}
+
+/// What steps have given, and what has happened with them.
+pub(super) fn came_of<T>(
+    made: Vec<Deciding<T>>,
+    done: Vec<Done>,
+) -> (Vec<Result<T, QueueError>>, Vec<JobEvent>) {
+    let mut events = Vec::with_capacity(made.len());
+    let given = made.into_iter().zip(done).map(|(step, done)| {
+        let (gives, its) = step.done(done)?;
+        events.extend(its);
+        Ok(gives)
+    });
+    (given.collect(), events)
 }

@@ -43,6 +43,12 @@ impl Queue {
             let next = waiting.iter().filter_map(|kind| rates::next_in(self.options(), kind)).min();
             return Ok(Given::Nothing(next));
         }
+        self.hand_over(given).await;
+        Ok(Given::Some)
+    }
+
+    /// Hands leases over to those who wanted them.
+    pub(super) async fn hand_over(&self, given: Vec<(u64, Lease)>) {
         let seats: HashSet<u64> = given.iter().map(|(seat, _)| *seat).collect();
         let mut nobodys = Vec::new();
         for (seat, lease) in given {
@@ -58,7 +64,6 @@ impl Queue {
                 tracing::debug!(%error, job = %id, "a lease that nobody took is not given back");
             }
         }
-        Ok(Given::Some)
     }
 
     /// Leases for these demands what there is at the moment.
@@ -82,7 +87,7 @@ enum Given {
 }
 
 /// The types that are wanted and of which something waits.
-fn waiting(view: &View, demands: &[Demand]) -> Vec<JobType> {
+pub(super) fn waiting(view: &View, demands: &[Demand]) -> Vec<JobType> {
     if demands.is_empty() {
         return Vec::new();
     }

@@ -15,6 +15,7 @@ mod dispatcher;
 mod enqueue;
 mod error;
 mod events;
+mod handing_on;
 mod ids;
 mod job;
 mod keys;
@@ -31,6 +32,7 @@ mod seat;
 mod seats;
 mod settle;
 mod step;
+mod surely;
 mod tending;
 mod tick;
 mod worker;
@@ -178,26 +180,6 @@ impl Queue {
     pub fn enqueueing(&self, new: NewJob) -> Result<(Command, Deciding<Enqueued>), QueueError> {
         new.check(self.options())?;
         Ok(self.deciding(move |step| step.enqueue(new)))
-    }
-
-    /// A job is done. Its effects happen with it, once, however often this is said.
-    ///
-    /// # Errors
-    /// If the lease is over, the result is too long, or it cannot be written.
-    pub async fn ack(&self, ack: Ack) -> Result<Settled, QueueError> {
-        self.ack_each(vec![ack]).await.pop().unwrap_or(Err(QueueError::Closed))
-    }
-
-    /// Several jobs are done, each for itself. With one flush for all.
-    pub async fn ack_each(&self, all: Vec<Ack>) -> Vec<Result<Settled, QueueError>> {
-        let checked = |ack: Ack| self.check_result(ack.result.as_deref()).map(|()| ack);
-        let steps = all.into_iter().map(checked).map(|ack| {
-            move |step: &mut Step<'_>| {
-                let Ack { id, token, result, effects } = ack?;
-                step.ack(id, token, result, effects)
-            }
-        });
-        self.decide_each(steps).await
     }
 
     fn check_result(&self, result: Option<&RawValue>) -> Result<(), QueueError> {

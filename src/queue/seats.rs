@@ -39,6 +39,9 @@ pub enum SeatMessage {
     },
 }
 
+/// Which part of its room, as a divisor, is worth a lease of its own.
+const NOTABLE: usize = 8;
+
 /// All seats.
 #[derive(Debug, Default)]
 pub(super) struct Seats {
@@ -74,6 +77,18 @@ impl Entry {
             false => self.wish.concurrency.saturating_sub(self.held.len()),
         }
     }
+
+    /// Whether it is to have the next as soon as so many of its jobs are over. One by one, each with a lease of its own, is dear for
+    /// whoever works on many: those get theirs a little later, and together.
+    fn takes_after(&self, freed: usize) -> bool {
+        let reachable = !self.away && self.held.len() <= self.wish.concurrency;
+        reachable && freed * NOTABLE >= self.wish.concurrency
+    }
+
+    fn demand(&self, seat: u64, room: usize) -> Demand {
+        let SeatWish { worker, by, types, .. } = self.wish.clone();
+        Demand { seat, worker, by, types, room }
+    }
 }
 
 impl Seats {
@@ -89,20 +104,33 @@ impl Seats {
     pub(super) fn demands(&self) -> Vec<Demand> {
         let table = self.table.lock();
         let with_room = table.seats.iter().filter(|(_, entry)| entry.room() > 0);
-        let demand = |(number, entry): (&u64, &Entry)| Demand {
-            seat: *number,
-            worker: entry.wish.worker.clone(),
-            by: entry.wish.by.clone(),
-            types: entry.wish.types.clone(),
-            room: entry.room(),
+        with_room.map(|(number, entry)| entry.demand(*number, entry.room())).collect()
+    }
+
+    /// Who would have notably more room if these jobs were over, and for each of them whose it is, as a place in what is demanded.
+    pub(super) fn demands_after(&self, over: &[JobId]) -> (Vec<Demand>, Vec<Option<usize>>) {
+        let table = self.table.lock();
+        let mut freed = BTreeMap::<u64, usize>::new();
+        let numbers: Vec<_> = over.iter().map(|id| table.holders.get(id).copied()).collect();
+        numbers.iter().flatten().for_each(|number| *freed.entry(*number).or_default() += 1);
+        let demand = |(number, freed): (&u64, &usize)| {
+            let entry = table.seats.get(number).filter(|entry| entry.takes_after(*freed))?;
+            Some(entry.demand(*number, *freed))
         };
-        with_room.map(demand).collect()
+        let demands: Vec<_> = freed.iter().filter_map(demand).collect();
+        let place = |number: u64| demands.iter().position(|demand| demand.seat == number);
+        let whose = numbers.into_iter().map(|number| number.and_then(place)).collect();
+        (demands, whose)
     }
 
     /// Hands a lease over. Says whether there is still somebody to have it.
     pub(super) fn deliver(&self, number: u64, lease: Lease) -> bool {
         let mut table = self.table.lock();
         let Some(entry) = table.seats.get_mut(&number) else { return false };
+        // It has gone to rest, or is away, since it was asked for.
+        if !entry.once && (entry.away || entry.wish.concurrency == 0) {
+            return false;
+        }
         let (id, token) = (lease.job.id, lease.token);
         if entry.sink.send(SeatMessage::Lease(Box::new(lease))).is_err() {
             return false;

@@ -32,6 +32,8 @@ impl Queue {
                     Err(error) => tracing::error!(%error, "what is due with jobs is not done"),
                 }
             }
+            // A commit of somebody who has hung up before it was answered has told nobody what it brought.
+            self.0.seats.wake();
             let wait = due.map_or(LOOK_EVERY, |at| Duration::from_millis(at.saturating_sub(now_ms)));
             tokio::select! {
                 () = tokio::time::sleep(wait.clamp(Duration::from_millis(1), LOOK_EVERY)) => {}

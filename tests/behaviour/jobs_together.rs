@@ -96,3 +96,59 @@ async fn leases_that_do_not_fit_into_one_message_come_in_several() {
     }
     assert_eq!(seen, [json!(0), json!(1), json!(2)]);
 }
+
+#[tokio::test]
+async fn a_worker_gets_its_next_jobs_with_its_acknowledgement_in_their_order_and_no_more_than_it_has_room_for()
+ {
+    let server = TestServer::start();
+    let (mut boss, mut worker) = (server.peer().await, server.peer().await);
+    let jobs: Vec<_> = (0..9).map(|n| json!({ "type": "a", "payload": n, "priority": n % 2 })).collect();
+    ask(&mut boss, "jobs:enqueueEach", json!({ "jobs": jobs })).await;
+    ask(&mut worker, "jobs:work", json!({ "worker": "w", "concurrency": 2, "together": true })).await;
+    let mut seen = Vec::new();
+    while seen.len() < 9 {
+        let leases = some_leases(&mut worker).await;
+        seen.extend(leases.iter().map(|lease| lease["payload"].as_u64().unwrap()));
+        let stats = ask(&mut boss, "jobs:stats", json!({})).await;
+        assert!(stats["counts"]["inProgress"].as_u64().unwrap() <= 2, "{stats}");
+        let before = server.metrics().atlas.commits.get();
+        ask(&mut worker, "jobs:ackEach", json!({ "acks": leases.iter().map(held).collect::<Value>() })).await;
+        // Of those that wait as many follow, in the same flush.
+        let next = leases.len().min(9 - seen.len());
+        assert_eq!(
+            server.metrics().atlas.commits.get(),
+            before + (leases.len() + usize::from(next > 0)) as u64
+        );
+    }
+    assert_eq!(seen, [1, 3, 5, 7, 0, 2, 4, 6, 8]);
+    // Nothing follows for one that rests.
+    ask(&mut boss, "jobs:enqueueEach", json!({ "jobs": jobs[..4] })).await;
+    let leases = some_leases(&mut worker).await;
+    ask(&mut worker, "jobs:rest", json!({ "worker": "w", "finish": true })).await;
+    ask(&mut worker, "jobs:ackEach", json!({ "acks": leases.iter().map(held).collect::<Value>() })).await;
+    let stats = ask(&mut boss, "jobs:stats", json!({})).await;
+    assert_eq!(
+        (&stats["counts"]["inProgress"], &stats["workers"][0]["running"]),
+        (&json!(0), &json!(0)),
+        "{stats}"
+    );
+}
+
+#[tokio::test]
+async fn a_job_is_brought_whose_enqueuer_has_hung_up_before_its_answer() {
+    use tokio::io::AsyncWriteExt;
+    let server = TestServer::start();
+    let mut worker = server.peer().await;
+    ask(&mut worker, "jobs:work", json!({ "worker": "w", "concurrency": 100, "together": true })).await;
+    for n in 0..20 {
+        let body = json!({ "type": "a", "payload": { "n": n } }).to_string();
+        let head =
+            "POST /api/v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ";
+        let mut stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+        stream.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
+        drop(stream);
+        let view = || server.store().view();
+        let brought = || view().count(b"job:") == n + 1 && view().count(b"queue:leased:") == n + 1;
+        until("it is brought", brought).await;
+    }
+}

@@ -224,8 +224,12 @@ impl Engine {
         let holds = condition.holds(found.version());
         let done = holds && found.alive;
         let version = if holds { 0 } else { found.version() };
-        if done {
-            self.change(Change::Delete { key, expired: false });
+        if let (true, Some(there)) = (done, &found.there) {
+            if let Some(undo) = &mut self.undo {
+                undo.note_key(&key, Some(there.clone()));
+            }
+            self.state.take_out(&key, there);
+            self.push(Change::Delete { key, expired: false });
         }
         Outcome::Written { done, version, previous: found.entry() }
     }

@@ -137,7 +137,13 @@ impl State {
 
     /// Takes a key out.
     pub(super) fn delete(&mut self, key: &[u8]) {
-        let Some(entry) = self.entries.get(key) else { return };
+        if let Some(there) = self.entries.get(key).cloned() {
+            self.take_out(key, &there);
+        }
+    }
+
+    /// Takes a key out, whose entry this is.
+    pub(super) fn take_out(&mut self, key: &[u8], entry: &Entry) {
         self.bytes -= key.len() + entry.value.len();
         if entry.expires_at != 0 {
             self.deadlines.remove(&deadline(entry.expires_at, key));

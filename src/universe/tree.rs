@@ -67,15 +67,14 @@ impl<V> Tree<V> {
 
     /// Takes a key out. Says whether it was there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
-        if self.get(key).is_none() {
-            return false;
-        }
-        if self.len() == 1 {
-            self.root = None;
-            return true;
-        }
         let Some(root) = &mut self.root else { return false };
-        let end = last_branch(root, key);
+        let Some(end) = last_branch(root, key) else {
+            let alone = matches!(root, Node::Leaf(leaf) if *leaf.key == *key);
+            if alone {
+                self.root = None;
+            }
+            return alone;
+        };
         let node = changed_path(root, key, end, |len| len - 1);
         let Node::Branch(branch) = node else { return false };
         let slot = slot(key, end);
@@ -151,14 +150,18 @@ impl<V: Content> Tree<V> {
     }
 }
 
-/// The nibble of the last branch on the way to a key that is there.
-fn last_branch<V>(root: &Node<V>, key: &[u8]) -> usize {
-    let (mut node, mut end) = (root, 0);
-    while let Node::Branch(branch) = node {
-        end = branch.at;
-        node = &branch.children[branch.index_at(slot(key, end))];
+/// The nibble of the last branch on the way to a key, if it is there, and there is a branch.
+fn last_branch<V>(root: &Node<V>, key: &[u8]) -> Option<usize> {
+    let (mut node, mut end) = (root, None);
+    loop {
+        match node {
+            Node::Leaf(leaf) => return end.filter(|_| *leaf.key == *key),
+            Node::Branch(branch) => {
+                end = Some(branch.at);
+                node = &branch.children[branch.index_of(slot(key, branch.at))?];
+            }
+        }
     }
-    end
 }
 
 /// The node on the way of `key` that is a leaf or a branch at nibble `end` or later. The branches before are

@@ -8,8 +8,8 @@ import { join } from 'node:path';
 const [role, which, port, count, batch] = process.argv.slice(2);
 const JOBS = Number(count);
 const BATCH = Number(batch);
-const WINDOW = 200;
-const CONCURRENCY = 100;
+const WINDOW = 1000;
+const CONCURRENCY = 500;
 
 const ways = {
   async helios() {

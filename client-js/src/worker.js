@@ -34,7 +34,7 @@ export class Worker {
     this.handlers = handlers;
     this.concurrency = concurrency;
     this.name = name;
-    /** Jobs that it works on. @type {Map<string, { token: string, abort: AbortController, done: Promise<void> }>} */
+    /** Jobs that it works on. @type {Map<string, Running>} */
     this.running = new Map();
     this.stopped = false;
     /** The session that knows of it. @type {string | null | undefined} */
@@ -46,7 +46,7 @@ export class Worker {
     let replayed = 0;
     this.off = [
       client.on('jobs:leases', ({ workerId, jobs }) => void (workerId === name && jobs.forEach((/** @type {any} */ job) => this.run(job)))),
-      client.on('jobs:lost', ({ id, reason }) => this.running.get(id)?.abort.abort(reason)),
+      client.on('jobs:lost', ({ id, reason }) => this.running.get(id)?.abort(reason)),
       client.events.on('recovered', (told) => {
         if (!told.same || told.restarted) this.session = undefined;
         replayed = told.same ? (told.replayed ?? 0) : 0;
@@ -82,7 +82,7 @@ export class Worker {
       await Promise.race([Promise.all([...this.running.values()].map(({ done }) => done)), late]);
       clearTimeout(timer);
     }
-    for (const { abort } of this.running.values()) abort.abort('stopped');
+    for (const entry of this.running.values()) entry.abort('stopped');
     await rest(false);
     for (const off of this.off) off();
   }
@@ -97,7 +97,7 @@ export class Worker {
     const wish = { worker: this.name, types: Object.keys(this.handlers), concurrency: this.concurrency, held, together: true };
     try {
       const { lost } = await this.client.request('jobs:work', wish, SURE);
-      for (const id of lost) this.running.get(id)?.abort.abort('lost');
+      for (const id of lost) this.running.get(id)?.abort('lost');
     } catch (error) {
       this.session = undefined;
       throw error;
@@ -106,19 +106,18 @@ export class Worker {
 
   /** @param {any} job */
   run(job) {
-    const abort = new AbortController();
-    const entry = { token: job.leaseToken, abort, done: Promise.resolve() };
+    const entry = new Running(job.leaseToken);
     this.running.set(job.id, entry);
-    entry.done = this.work(job, abort.signal).finally(() => {
+    entry.done = this.work(job, entry).finally(() => {
       if (this.running.get(job.id) === entry) this.running.delete(job.id);
     });
   }
 
   /**
    * @param {any} job
-   * @param {AbortSignal} signal
+   * @param {Running} entry
    */
-  async work(job, signal) {
+  async work(job, entry) {
     const lease = { id: job.id, leaseToken: job.leaseToken };
     const ask = (/** @type {string} */ method, /** @type {object} */ more) => this.client.request(method, { ...lease, ...more }, SURE);
     let asked = false;
@@ -135,17 +134,23 @@ export class Worker {
     /** @type {any} */ (every).unref?.();
     /** @type {object[]} */
     const effects = [];
-    const progress = async (/** @type {number} */ percent, /** @type {string} */ message, /** @type {any} */ data) => {
-      if (!signal.aborted) await this.client.request('jobs:progress', { ...lease, progress: percent, message, data }, { idempotent: true });
+    const progress = async (/** @type {number} */ percent, /** @type {string=} */ message, /** @type {any=} */ data) => {
+      if (!entry.aborted) await this.client.request('jobs:progress', { ...lease, progress: percent, message, data }, { idempotent: true });
     };
     const { id, type, attempts: attempt } = job;
     try {
       const handler = this.handlers[type];
       if (!handler) throw Object.assign(new Error(`there is no handler for ${type}`), { permanent: true });
-      const result = await handler(job.payload, /** @type {Work} */ ({ id, type, attempt, job, signal, progress, effects }));
-      if (!signal.aborted) await this.acks.add({ ...lease, result: result ?? null, effects });
+      const work = {
+        id, type, attempt, job, progress, effects,
+        get signal() {
+          return entry.signal;
+        },
+      };
+      const result = await handler(job.payload, work);
+      if (!entry.aborted) await this.acks.add({ ...lease, result: result ?? null, effects });
     } catch (/** @type {any} */ error) {
-      if (signal.aborted || error?.code === 'LEASE_LOST') return;
+      if (entry.aborted || error?.code === 'LEASE_LOST') return;
       // Whether it was done, or heard of, is open: this side has hung up meanwhile. The lease ends with its time.
       if (error instanceof CancelledError && this.client.state === 'disconnected') return;
       const failure = { reason: String(error?.message ?? error), permanent: error?.permanent === true, delayMs: error?.retryAfterMs };
@@ -154,5 +159,34 @@ export class Worker {
     } finally {
       clearInterval(every);
     }
+  }
+}
+
+/** A job that a worker works on. */
+class Running {
+  /** @param {string} token what proves its lease */
+  constructor(token) {
+    this.token = token;
+    this.aborted = false;
+    /** @type {AbortController | null} */
+    this.controller = null;
+    this.done = Promise.resolve();
+  }
+
+  /** @param {string} reason */
+  abort(reason) {
+    if (this.aborted) return;
+    this.aborted = true;
+    this.reason = reason;
+    this.controller?.abort(reason);
+  }
+
+  /** Made for those handlers that look at it: it costs as much as all else that is done for a job. */
+  get signal() {
+    if (!this.controller) {
+      this.controller = new AbortController();
+      if (this.aborted) this.controller.abort(this.reason);
+    }
+    return this.controller.signal;
   }
 }

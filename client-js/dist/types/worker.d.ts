@@ -13,12 +13,8 @@ export class Worker {
     handlers: Record<string, JobHandler>;
     concurrency: number;
     name: string;
-    /** Jobs that it works on. @type {Map<string, { token: string, abort: AbortController, done: Promise<void> }>} */
-    running: Map<string, {
-        token: string;
-        abort: AbortController;
-        done: Promise<void>;
-    }>;
+    /** Jobs that it works on. @type {Map<string, Running>} */
+    running: Map<string, Running>;
     stopped: boolean;
     /** The session that knows of it. @type {string | null | undefined} */
     session: string | null | undefined;
@@ -39,9 +35,9 @@ export class Worker {
     run(job: any): void;
     /**
      * @param {any} job
-     * @param {AbortSignal} signal
+     * @param {Running} entry
      */
-    work(job: any, signal: AbortSignal): Promise<void>;
+    work(job: any, entry: Running): Promise<void>;
 }
 /**
  * What a handler gets beside the payload.
@@ -76,4 +72,20 @@ export type Work = {
  *  unless that has `permanent: true`, and after `retryAfterMs` if that is there
  */
 export type JobHandler = (payload: any, work: Work) => unknown;
+/** A job that a worker works on. */
+declare class Running {
+    /** @param {string} token what proves its lease */
+    constructor(token: string);
+    token: string;
+    aborted: boolean;
+    /** @type {AbortController | null} */
+    controller: AbortController | null;
+    done: Promise<void>;
+    /** @param {string} reason */
+    abort(reason: string): void;
+    reason: string | undefined;
+    /** Made for those handlers that look at it: it costs as much as all else that is done for a job. */
+    get signal(): AbortSignal;
+}
 import { Together } from './together.js';
+export {};

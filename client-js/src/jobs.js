@@ -1,6 +1,6 @@
 import { Emitter } from './emitter.js';
 import { StarlingError } from './errors.js';
-import { Together } from './together.js';
+import { together } from './together.js';
 
 /**
  * @typedef {object} EnqueueOptions
@@ -35,10 +35,7 @@ export class Jobs {
     this.starling = /** @type {import('./index.js').Starling} */ (starling);
     /** @type {Map<string, Job>} */
     this.all = new Map();
-    this.enqueueing = new Together(
-      (job) => this.starling.request('jobs:enqueue', job),
-      async (jobs) => (await this.starling.request('jobs:enqueueEach', { jobs })).jobs,
-    );
+    this.ask = together(this.starling, 'jobs:enqueue', 'jobs');
   }
 
   /**
@@ -49,7 +46,7 @@ export class Jobs {
    * @returns {Promise<Job>} once it is on the disk
    */
   async enqueue(type, payload = null, options = {}) {
-    const { id } = await this.enqueueing.add({ type, payload, ...options });
+    const { id } = await this.ask({ type, payload, ...options });
     return this.get(id);
   }
 

@@ -1,83 +1,51 @@
 // Requests of one kind that are made in one go leave in one message.
 import { RequestError } from './errors.js';
 
-/** Items, and characters of them, that leave together. */
+/** Items that leave together. */
 const ITEMS_MAX = 100;
-const LENGTH_MAX = 32 * 1024;
 
 /**
  * @typedef {{ item: object, resolve: (answer: any) => void, reject: (error: unknown) => void }} Waiting
  */
 
-/** Collects what is asked until the running code has come to its end. */
-export class Together {
-  /**
-   * @param {(item: any) => Promise<any>} one asks for one item
-   * @param {(items: any[]) => Promise<any[]>} each asks for several, and gives what came of each: its answer, or `{ error }`
-   */
-  constructor(one, each) {
-    this.one = one;
-    this.each = each;
-    /** @type {Waiting[]} */
-    this.waiting = [];
-  }
-
-  /**
-   * @param {object} item
-   * @returns {Promise<any>} the answer to this item
-   */
-  add(item) {
-    return new Promise((resolve, reject) => {
-      if (!this.waiting.length) queueMicrotask(() => this.leave());
-      this.waiting.push({ item, resolve, reject });
-    });
-  }
-
-  // From here on for this file only.
-
-  leave() {
-    const all = this.waiting;
-    this.waiting = [];
-    /** @type {Waiting[]} */
-    let part = [];
-    let length = 0;
-    for (const waiting of all) {
-      const more = all.length > 1 ? lengthOf(waiting.item) : 0;
-      if (part.length === ITEMS_MAX || length + more > LENGTH_MAX) {
-        this.send(part);
-        [part, length] = [[], 0];
-      }
-      part.push(waiting);
-      length += more;
-    }
-    this.send(part);
-  }
+/**
+ * Collects what is asked until the running code has come to its end.
+ * @param {import('./starling.js').Starling} client
+ * @param {string} method asks for one item; with `Each` behind it, for several under one `member`, and gives what came of each
+ *   under that too: its answer, or `{ error }`
+ * @param {string} member
+ * @param {import('./requests.js').RequestOptions} [options]
+ * @returns {(item: object) => Promise<any>} asks for one item, and gives the answer to it
+ */
+export function together(client, method, member, options) {
+  /** @type {Waiting[]} */
+  let waiting = [];
 
   /** @param {Waiting[]} part */
-  async send(part) {
-    const alone = () => part.forEach(({ item, resolve, reject }) => this.one(item).then(resolve, reject));
+  const send = async (part) => {
+    const alone = () => part.forEach(({ item, resolve, reject }) => client.request(method, item, options).then(resolve, reject));
     if (part.length < 2) return alone();
     try {
-      const answers = await this.each(part.map(({ item }) => item));
+      const answers = (await client.request(`${method}Each`, { [member]: part.map(({ item }) => item) }, options))[member];
       part.forEach(({ resolve, reject }, index) => {
         const { error } = answers[index];
         if (error) reject(new RequestError(error.code, error.message, error.details ?? undefined));
         else resolve(answers[index]);
       });
     } catch (/** @type {any} */ error) {
-      // Nothing was done, as one of them is wrong in its form: that one is to hear of it, and no other.
-      if (error?.code === 'VALIDATION_ERROR') return alone();
+      // Nothing was done: together they are too long, or one cannot be written or is wrong in its form, which no other is to feel.
+      if (!error.code || ['VALIDATION_ERROR', 'PROTOCOL_VIOLATION'].includes(error.code)) return alone();
       part.forEach(({ reject }) => reject(error));
     }
-  }
-}
+  };
 
-/** @param {object} item */
-function lengthOf(item) {
-  try {
-    return JSON.stringify(item).length;
-  } catch {
-    // Whether it can be written another way is found out alone.
-    return Infinity;
-  }
+  const leave = () => {
+    while (waiting.length) send(waiting.splice(0, ITEMS_MAX));
+  };
+
+  return (item) =>
+    new Promise((resolve, reject) => {
+      if (!waiting.length) queueMicrotask(leave);
+      waiting.push({ item, resolve, reject });
+    });
 }

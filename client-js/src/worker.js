@@ -1,7 +1,7 @@
 // Working on jobs. A module of its own: most pages enqueue and look on.
 import { CancelledError } from './errors.js';
 import { newId } from './message.js';
-import { Together } from './together.js';
+import { together } from './together.js';
 
 /**
  * What a handler gets beside the payload.
@@ -39,10 +39,7 @@ export class Worker {
     this.stopped = false;
     /** The session that knows of it. @type {string | null | undefined} */
     this.session = undefined;
-    this.acks = new Together(
-      (ack) => client.request('jobs:ack', ack, SURE),
-      async (acks) => (await client.request('jobs:ackEach', { acks }, SURE)).acks,
-    );
+    this.ack = together(client, 'jobs:ack', 'acks', SURE);
     let replayed = 0;
     this.off = [
       client.on('jobs:leases', ({ workerId, jobs }) => void (workerId === name && jobs.forEach((/** @type {any} */ job) => this.run(job)))),
@@ -148,7 +145,7 @@ export class Worker {
         },
       };
       const result = await handler(job.payload, work);
-      if (!entry.aborted) await this.acks.add({ ...lease, result: result ?? null, effects });
+      if (!entry.aborted) await this.ack({ ...lease, result: result ?? null, effects });
     } catch (/** @type {any} */ error) {
       if (entry.aborted || error?.code === 'LEASE_LOST') return;
       // Whether it was done, or heard of, is open: this side has hung up meanwhile. The lease ends with its time.

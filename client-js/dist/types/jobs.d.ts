@@ -30,7 +30,7 @@ export class Jobs {
     starling: import("./index.js").Starling;
     /** @type {Map<string, Job>} */
     all: Map<string, Job>;
-    enqueueing: Together;
+    ask: (item: object) => Promise<any>;
     /**
      * Enqueues a job. Those that are enqueued in one go leave in one message.
      * @param {string} type which handler it is for
@@ -160,5 +160,4 @@ export type JobEvents = {
     progress: JobProgress;
 };
 import { StarlingError } from './errors.js';
-import { Together } from './together.js';
 import { Emitter } from './emitter.js';

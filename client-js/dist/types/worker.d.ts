@@ -18,7 +18,7 @@ export class Worker {
     stopped: boolean;
     /** The session that knows of it. @type {string | null | undefined} */
     session: string | null | undefined;
-    acks: Together;
+    ack: (item: object) => Promise<any>;
     off: (() => void)[];
     now: string | null;
     /** Settles once it gets jobs, or cannot. */
@@ -87,5 +87,4 @@ declare class Running {
     /** Made for those handlers that look at it: it costs as much as all else that is done for a job. */
     get signal(): AbortSignal;
 }
-import { Together } from './together.js';
 export {};

@@ -74,7 +74,7 @@ impl Porter {
         while let Some(message) = next {
             match message {
                 SeatMessage::Lost { id, kind } => {
-                    self.hand_over(std::mem::take(&mut leases)).await?;
+                    self.hand_over(std::mem::take(&mut leases), seat).await?;
                     let lost = json!({ "id": id, "reason": kind.as_str() });
                     self.ctx.starling().notify(LOST, &lost)?;
                 }
@@ -82,17 +82,17 @@ impl Porter {
                     bytes += lease.job.payload.as_ref().map_or(0, |payload| payload.get().len());
                     leases.push(*lease);
                     if !self.together || leases.len() == TOGETHER_MAX || bytes > TOGETHER_BYTES {
-                        self.hand_over(std::mem::take(&mut leases)).await?;
+                        self.hand_over(std::mem::take(&mut leases), seat).await?;
                         bytes = 0;
                     }
                 }
             }
             next = seat.next_now();
         }
-        self.hand_over(leases).await
+        self.hand_over(leases, seat).await
     }
 
-    async fn hand_over(&self, leases: Vec<Lease>) -> Result<(), SendError> {
+    async fn hand_over(&self, leases: Vec<Lease>, seat: &Seat) -> Result<(), SendError> {
         if leases.is_empty() {
             return Ok(());
         }
@@ -111,11 +111,30 @@ impl Porter {
             (Err(SendError::Payload(_) | SendError::Encode(_)), _) => {
                 // Together they are too long; or one of them is.
                 for lease in leases {
-                    Box::pin(self.hand_over(vec![lease])).await?;
+                    Box::pin(self.hand_over(vec![lease], seat)).await?;
                 }
                 Ok(())
             }
-            (sent, _) => sent,
+            (Err(SendError::SlowConsumer | SendError::Full), _) => {
+                // Its socket is being closed; the session may come back, and work on.
+                seat.set_away(true);
+                self.give_back(leases).await;
+                Ok(())
+            }
+            (sent, _) => {
+                // The socket is offered what is there before more is.
+                tokio::task::yield_now().await;
+                sent
+            }
+        }
+    }
+
+    /// Leases that their worker has not heard of are others'.
+    async fn give_back(&self, leases: Vec<Lease>) {
+        for lease in leases {
+            if let Err(error) = self.desk.queue.release(lease.job.id, lease.token).await {
+                tracing::debug!(%error, job = %lease.job.id, "a lease that was not told ends with its time");
+            }
         }
     }
 

@@ -7,8 +7,8 @@
 //!
 //! In reading order: `ids`, `job`, `keys` are what there is; `step` is one step of the state machine, with `enqueue`, `lease`,
 //! `settle`, `manage`, `tick` and `schedule` for what can happen; a step is pure. `reads` is for looking, `seats`, `seat`
-//! and `dispatcher` bring leases to workers, `tending` minds the time, `worker` runs handlers in this process, `progress` is what
-//! is told while a job runs.
+//! and `dispatcher` bring leases to workers, `handing_on` the next ones with an acknowledgement, `tending` minds the time,
+//! `worker` runs handlers in this process, `progress` is what is told while a job runs.
 
 mod deciding;
 mod dispatcher;

@@ -197,11 +197,22 @@ test('what is enqueued and acknowledged in one go leaves in one message, and eac
   const [unwritten, written] = await Promise.allSettled([enqueue(circular), enqueue(6)]);
   assert.ok(unwritten.reason instanceof TypeError && written.value);
 
-  const worker = new Worker(hand, { [type]: (payload) => payload }, { concurrency: 9 });
+  let [waiting, go] = [0, () => {}];
+  const gate = new Promise((resolve) => (go = resolve));
+  const worker = new Worker(hand, {
+    [type]: async (payload) => {
+      waiting += 1;
+      if (typeof payload === 'number') await gate;
+      return payload;
+    },
+  }, { concurrency: 9 });
+  await until('all of them run', () => waiting === 7);
+  go();
   const all = [...jobs.filter(({ value }) => value), right, written].map(({ value }) => value.result());
   assert.deepEqual((await Promise.all(all)).map((it) => (it.length ? it[0] : it)), [1, 2, 4, 'x', 'y', 5, 6]);
   const acks = said.hand.filter((method) => method?.startsWith('jobs:ack'));
-  assert.ok(acks.includes('jobs:ackEach') && acks.length < 7, `${acks}`);
+  assert.equal(acks.filter((method) => method === 'jobs:ackEach').length, 1, `${acks}`);
+  assert.ok(acks.length <= 3, `${acks}`);
   await worker.stop();
 });
 

@@ -111,19 +111,17 @@ async fn a_worker_gets_its_next_jobs_with_its_acknowledgement_in_their_order_and
         seen.extend(leases.iter().map(|lease| lease["payload"].as_u64().unwrap()));
         let stats = ask(&mut boss, "jobs:stats", json!({})).await;
         assert!(stats["counts"]["inProgress"].as_u64().unwrap() <= 2, "{stats}");
-        let before = server.metrics().atlas.commits.get();
         ask(&mut worker, "jobs:ackEach", json!({ "acks": leases.iter().map(held).collect::<Value>() })).await;
-        // Of those that wait as many follow, in the same flush.
-        let next = leases.len().min(9 - seen.len());
-        assert_eq!(
-            server.metrics().atlas.commits.get(),
-            before + (leases.len() + usize::from(next > 0)) as u64
-        );
+        // Of those that wait as many follow, in the same flush: they are there with the answer.
+        assert_eq!(server.store().view().count(b"queue:leased:"), 2.min(9 - seen.len()));
     }
     assert_eq!(seen, [1, 3, 5, 7, 0, 2, 4, 6, 8]);
     // Nothing follows for one that rests.
     ask(&mut boss, "jobs:enqueueEach", json!({ "jobs": jobs[..4] })).await;
-    let leases = some_leases(&mut worker).await;
+    let mut leases = some_leases(&mut worker).await;
+    while leases.len() < 2 {
+        leases.extend(some_leases(&mut worker).await);
+    }
     ask(&mut worker, "jobs:rest", json!({ "worker": "w", "finish": true })).await;
     ask(&mut worker, "jobs:ackEach", json!({ "acks": leases.iter().map(held).collect::<Value>() })).await;
     let stats = ask(&mut boss, "jobs:stats", json!({})).await;

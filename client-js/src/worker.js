@@ -49,11 +49,11 @@ export class Worker {
         replayed = told.same ? (told.replayed ?? 0) : 0;
       }),
       // Leases that were brought before come first: then the server hears which of them there are.
-      client.on('connection:recovered', () => this.register()),
+      client.on('connection:recovered', () => this.again()),
       client.events.on('connected', ({ session }) => {
         if (session === null || session !== this.session) {
           this.session = undefined;
-          if (!replayed) this.register();
+          if (!replayed) this.again();
         }
         this.now = session;
         replayed = 0;
@@ -85,6 +85,11 @@ export class Worker {
   }
 
   // From here on for this file only.
+
+  /** Registers once more. If that is in vain, the next connection brings another try. */
+  again() {
+    this.register().catch(() => {});
+  }
 
   async register() {
     if (this.stopped || this.session !== undefined) return;

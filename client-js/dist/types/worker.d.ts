@@ -30,6 +30,8 @@ export class Worker {
     stop({ graceMs }?: {
         graceMs?: number;
     }): Promise<void>;
+    /** Registers once more. If that is in vain, the next connection brings another try. */
+    again(): void;
     register(): Promise<void>;
     /** @param {any} job */
     run(job: any): void;

@@ -9,6 +9,7 @@ mod errors;
 mod jobs;
 mod kv;
 mod limits;
+mod namespace;
 mod options;
 mod people;
 mod sessions;

@@ -86,8 +86,8 @@ impl Entry {
     }
 
     fn demand(&self, seat: u64, room: usize) -> Demand {
-        let SeatWish { worker, by, types, .. } = self.wish.clone();
-        Demand { seat, worker, by, types, room }
+        let SeatWish { worker, by, types, .. } = &self.wish;
+        Demand { seat, worker: worker.clone(), by: by.clone(), types: types.clone(), room }
     }
 }
 

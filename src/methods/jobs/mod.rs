@@ -11,14 +11,11 @@ mod shape;
 mod tell;
 mod work;
 
-use std::future::Future;
-
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
 
 pub(super) use self::enqueue::{EnqueueParams, enqueued};
 pub use self::tell::tell_jobs;
+use super::namespace::Namespace;
 use super::topics::TopicDesk;
 use crate::auth::Principal;
 use crate::dispatch::{Anything, Context, MethodError, MethodOptions, RegistryBuilder};
@@ -50,28 +47,6 @@ impl Desk {
     }
 }
 
-/// Adds methods that share a desk.
-struct Namespace<'a> {
-    to: &'a mut RegistryBuilder,
-    desk: &'a Desk,
-}
-
-impl Namespace<'_> {
-    fn method<P, F, Fut>(&mut self, name: &str, permission: &str, options: MethodOptions, run: F)
-    where
-        P: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(Context, Desk, P) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Json, MethodError>> + Send + 'static,
-    {
-        let mut options = options.with_schema_of::<P>();
-        if !self.desk.queue.options().everyone {
-            options.permission = Some(permission.to_owned());
-        }
-        let desk = self.desk.clone();
-        self.to.built_in(name, options, move |ctx: Context, params: P| run(ctx, desk.clone(), params));
-    }
-}
-
 /// Nothing, however it is written.
 #[derive(serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -87,7 +62,7 @@ struct OneJob {
 
 pub(super) fn add(to: &mut RegistryBuilder, desk: &Desk) {
     let about = MethodOptions::described;
-    let mut jobs = Namespace { to, desk };
+    let mut jobs = Namespace { to, desk, everyone: desk.queue.options().everyone };
     let text = "Enqueues a job: work in the background that survives the server.";
     jobs.method("jobs:enqueue", CREATE, about(text), enqueue::enqueue);
     let text = "Enqueues several jobs. Each is enqueued for itself, and has its own answer.";

@@ -5,12 +5,13 @@ use serde::Deserialize;
 use serde_json::value::to_raw_value;
 use serde_json::{Value as Json, json};
 
+use super::super::namespace::Namespace;
 use super::super::{errors, kv};
-use super::{Desk, Namespace, WORK, batch};
+use super::{Desk, WORK, batch};
 use crate::dispatch::{Context, MethodError, MethodOptions};
 use crate::queue::{self, Deciding, Enqueued, JobId, LeaseToken, QueueError, Settled};
 
-pub(super) fn add(jobs: &mut Namespace<'_>) {
+pub(super) fn add(jobs: &mut Namespace<'_, Desk>) {
     let about = MethodOptions::described;
     jobs.method("jobs:ack", WORK, about("A job is done."), ack);
     let text = "Several jobs are done. Each is acknowledged for itself, and has its own answer.";

@@ -11,15 +11,15 @@ use crate::queue::{JobEvent, JobId, JobType, Progress, Queue, Told};
 /// What happens to any job.
 const EVENTS: &str = "jobs:events";
 
-/// The topics on which something about a job is told.
-fn topics(id: JobId) -> [String; 2] {
-    [format!("jobs:{id}"), EVENTS.to_owned()]
+/// What happens to one.
+fn topic_of(id: JobId) -> String {
+    format!("jobs:{id}")
 }
 
 /// Tells what happens to jobs until nothing happens any more.
 pub async fn tell_jobs(queue: Queue, desk: TopicDesk) {
     let hub = desk.hub.clone();
-    let wanted = move |id| topics(id).iter().any(|topic| hub.subscribers(topic) > 0);
+    let wanted = move |id| hub.subscribers(EVENTS) > 0 || hub.subscribers(&topic_of(id)) > 0;
     let mut listening = queue.listen(wanted);
     while let Some(told) = listening.recv().await {
         match told {
@@ -66,7 +66,7 @@ async fn of_progress(desk: &TopicDesk, id: JobId, kind: &JobType, progress: &Pro
 
 /// Publishes where anybody listens.
 async fn tell(desk: &TopicDesk, id: JobId, tags: &[(&str, &str)], data: impl Fn() -> Json) {
-    for topic in topics(id) {
+    for topic in [topic_of(id), EVENTS.to_owned()] {
         if desk.hub.subscribers(&topic) == 0 {
             continue;
         }

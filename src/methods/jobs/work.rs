@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::super::namespace::Namespace;
 use super::bring::Porter;
 use super::settle::{Held, told};
-use super::{Desk, Namespace, WORK, shape};
+use super::{Desk, WORK, shape};
 use crate::dispatch::{Context, MethodError, MethodOptions};
 use crate::protocol::ErrorCode;
 use crate::queue::{JobType, SeatWish};
@@ -20,7 +21,7 @@ const WORKERS_MAX: usize = 16;
 /// How much longer than it waits a request for leases may take.
 const SLACK: Duration = Duration::from_secs(10);
 
-pub(super) fn add(jobs: &mut Namespace<'_>) {
+pub(super) fn add(jobs: &mut Namespace<'_, Desk>) {
     let about = MethodOptions::described;
     let patience = jobs.desk.queue.options().wait_max.get() + SLACK;
     let text = "Works: leases come as notifications jobs:lease or jobs:leases, as many at a time as there is room for.";

@@ -8,18 +8,13 @@ mod values;
 mod watch;
 mod write;
 
-use std::future::Future;
-
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
-
 pub(super) use self::commit::{Effects, Operation, effects};
 use self::place::Places;
 use super::jobs;
+use super::namespace::Namespace;
 use super::options::KvOptions;
 use super::topics::TopicDesk;
-use crate::dispatch::{Context, MethodError, MethodOptions, RegistryBuilder};
+use crate::dispatch::{MethodOptions, RegistryBuilder};
 use crate::store::{Key, Store};
 use crate::universes::Universes;
 
@@ -30,29 +25,6 @@ pub(super) const SPACE: &str = "kv:";
 pub(super) const CHANGES: &str = "kv:changes";
 pub(super) const ENDED: &str = "kv:ended";
 
-/// Adds methods with the rules of the namespace.
-struct Namespace<'a> {
-    to: &'a mut RegistryBuilder,
-    places: &'a Places,
-    everyone: bool,
-}
-
-impl Namespace<'_> {
-    fn method<P, F, Fut>(&mut self, name: &str, permission: &str, options: MethodOptions, run: F)
-    where
-        P: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(Context, Places, P) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Json, MethodError>> + Send + 'static,
-    {
-        let mut options = options.with_schema_of::<P>();
-        if !self.everyone {
-            options.permission = Some(permission.to_owned());
-        }
-        let places = self.places.clone();
-        self.to.built_in(name, options, move |ctx: Context, params: P| run(ctx, places.clone(), params));
-    }
-}
-
 pub(super) fn add(
     to: &mut RegistryBuilder,
     (store, universes): (&Store, Option<&Universes>),
@@ -61,7 +33,7 @@ pub(super) fn add(
 ) {
     let everyone = options.everyone;
     let places = Places { store: store.clone(), universes: universes.cloned(), everyone };
-    let mut kv = Namespace { to, places: &places, everyone: options.everyone };
+    let mut kv = Namespace { to, desk: &places, everyone };
     let about = MethodOptions::described;
     let watches_max = options.watches_max;
     kv.method("kv:get", READ, about("Gives the value of a key.").idempotent(), read::get);

@@ -228,10 +228,10 @@ fn stats(args: &JobsArgs, told: &Value) -> anyhow::Result<()> {
         return Ok(());
     }
     let row = |name: &str, counts: &Value| {
-        let cells = COUNTS.map(|column| format!("{:>10}", counts[column].as_u64().unwrap_or(0)));
+        let cells = COUNTS.map(|column| format!("{:>11}", counts[column].as_u64().unwrap_or(0)));
         format!("{name:<24}{}", cells.concat())
     };
-    out!("{:<24}{}", "type", COUNTS.map(|column| format!("{column:>10}")).concat());
+    out!("{:<24}{}", "type", COUNTS.map(|column| format!("{column:>11}")).concat());
     for (kind, counts) in told["types"].as_object().into_iter().flatten() {
         out!("{}", row(kind, counts));
     }

@@ -66,6 +66,9 @@ pub struct Enqueued {
 /// Bytes of a dedup id.
 const DEDUP_MAX: usize = 512;
 
+/// The longest delay: a hundred years.
+const DELAY_MAX_MS: u64 = 100 * 366 * 86_400_000;
+
 /// The latest time that a job may wait for: the year 9999, in milliseconds since the Unix epoch.
 pub(super) const TIME_MAX: u64 = 253_402_300_799_999;
 
@@ -110,6 +113,9 @@ impl NewJob {
         if self.run_at.is_some_and(|at| at > TIME_MAX) {
             return invalid("runAt", "is later than the year 9999");
         }
+        if self.delay_ms.is_some_and(|delay| delay > DELAY_MAX_MS) {
+            return invalid("delayMs", "is more than a hundred years");
+        }
         if self.dedup.as_ref().is_some_and(|dedup| dedup.id.is_empty() || dedup.id.len() > DEDUP_MAX) {
             return invalid("dedupId", "must have from 1 to 512 bytes");
         }
@@ -124,7 +130,7 @@ impl Step<'_> {
     /// Adds a job, unless there is the same already. It was found to be as it has to be.
     pub(super) fn enqueue(&mut self, new: NewJob) -> Result<Enqueued, QueueError> {
         if let Some(dedup) = &new.dedup
-            && let Some(there) = self.same(&dedup.id)
+            && let Some(there) = self.same(&new, &dedup.id)
         {
             return match dedup.reject {
                 true => Err(QueueError::Duplicate(there.id)),
@@ -139,16 +145,21 @@ impl Step<'_> {
         if let Some(dedup) = &new.dedup {
             let lifetime_ms = dedup.lifetime_ms.unwrap_or(self.options.dedup_lifetime.as_ms());
             let until = Expiry::At(self.now_ms.saturating_add(lifetime_ms.max(1)));
-            self.put(keys::dedup(&dedup.id), Value::bytes(id.to_string().into_bytes()), until);
+            self.put(
+                keys::dedup(&new.kind, new.created_by.as_deref(), &dedup.id),
+                Value::bytes(id.to_string().into_bytes()),
+                until,
+            );
         }
         let job = self.made(id, new);
         self.enter(job, EventKind::Enqueued, None);
         Ok(Enqueued { id, duplicate: false, status: Status::Pending })
     }
 
-    /// The job that has this dedup id at the moment.
-    fn same(&self, dedup: &str) -> Option<Job> {
-        let id = self.view.value(keys::dedup(dedup).as_bytes())?;
+    /// The job of the same type and owner that has this dedup id at the moment.
+    fn same(&self, new: &NewJob, dedup: &str) -> Option<Job> {
+        let key = keys::dedup(&new.kind, new.created_by.as_deref(), dedup);
+        let id = self.view.value(key.as_bytes())?;
         read(self.view, std::str::from_utf8(id.as_bytes()).ok()?.parse().ok()?)
     }
 

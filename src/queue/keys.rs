@@ -41,8 +41,11 @@ pub(super) fn payload(id: JobId) -> String {
     format!("queue:payload:{id}")
 }
 
-pub(super) fn dedup(text: &str) -> String {
-    format!("job:dedup:{text}")
+/// The job of a type and owner with a dedup id: nobody takes another's ids.
+pub(super) fn dedup(kind: &JobType, owner: Option<&str>, id: &str) -> String {
+    let owner = owner.unwrap_or_default();
+    // The length, because an owner's name may have colons.
+    format!("job:dedup:{kind}:{}:{owner}:{id}", owner.len())
 }
 
 pub(super) fn schedule(name: &str) -> String {

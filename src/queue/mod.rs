@@ -10,6 +10,7 @@
 //! and `dispatcher` bring leases to workers, `handing_on` the next ones with an acknowledgement, `tending` minds the time,
 //! `worker` runs handlers in this process, `progress` is what is told while a job runs.
 
+mod cron;
 mod deciding;
 mod dispatcher;
 mod enqueue;

@@ -4,13 +4,13 @@
 //! same commit as the job. Local times that do not exist, when clocks go forward, fire when the gap is over; those that
 //! exist twice fire once, unless the schedule is for every hour.
 
-use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions, parse_crontab_with};
-use jiff::tz::{Offset, TimeZone};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::cron::CronExpression;
 use super::enqueue::{NewJob, TIME_MAX};
 use super::error::QueueError;
 use super::ids::JobType;
@@ -78,6 +78,9 @@ const NAME_MAX: usize = 128;
 /// How late a time may be noticed and still not count as missed.
 const LATE_MS: u64 = 60_000;
 
+/// From this moment on, in 2024, it is looked whether an expression ever comes.
+const NEVER_FROM_MS: u64 = 1_704_067_200_000;
+
 /// A schedule is at most so many times behind.
 const CAUGHT_UP_MAX: usize = 100;
 
@@ -96,64 +99,22 @@ impl Schedule {
                 format!("\"{}\" is no time zone, such as Europe/Berlin", self.timezone),
             );
         }
-        if let Err(text) = self.crontab(&self.timezone) {
+        if let Err(text) = CronExpression::parse(&self.cron) {
             return invalid("cron", text);
+        }
+        // Whatever the year is now: what comes, comes within the twenty-eight years of the calendar.
+        if self.after(NEVER_FROM_MS).is_none() {
+            return invalid("cron", "never comes: there is no such day".to_owned());
         }
         Ok(())
     }
 
-    /// The expression, in its time zone or in another one.
-    fn crontab(&self, timezone: &str) -> Result<Crontab, String> {
-        let fields = self.cron.split_ascii_whitespace().count();
-        if fields != 5 {
-            return Err(format!(
-                "has {fields} fields, not five: minute, hour, day of the month, month, day of the week"
-            ));
-        }
-        let mut options = ParseOptions::default();
-        options.fallback_timezone_option = FallbackTimezoneOption::UTC;
-        parse_crontab_with(&format!("{} {timezone}", self.cron), options).map_err(|error| {
-            let text = error.to_string();
-            text.lines()
-                .last()
-                .map_or_else(String::new, |line| line.trim_start_matches(['^', ' ']).to_owned())
-        })
-    }
-
-    /// The first time after another one; `None` if there is none in the next years.
+    /// The first time after another one; `None` if there is none.
     pub(super) fn after(&self, at_ms: u64) -> Option<u64> {
         let at = Timestamp::from_millisecond(i64::try_from(at_ms.min(TIME_MAX)).ok()?).ok()?;
-        let crontab = self.crontab(&self.timezone).ok()?;
-        let mut next = crontab.find_next(MakeTimestamp::from(at)).ok()?;
-        let mut time = next.timestamp();
-        // What is for every hour comes in every hour that there is.
-        let hourly = self.cron.split_ascii_whitespace().nth(1).is_some_and(|hours| hours.starts_with('*'));
-        if !hourly {
-            let zone = next.time_zone().clone();
-            // A local time that exists twice counts the first time.
-            if zone.to_ambiguous_timestamp(next.datetime()).earlier().is_ok_and(|first| first < time) {
-                next = crontab.find_next(MakeTimestamp::from(time)).ok()?;
-                time = next.timestamp();
-            }
-            time = self.in_gap(&zone, at, time).unwrap_or(time);
-        }
-        u64::try_from(time.as_millisecond()).ok()
-    }
-
-    /// When a gap of local time ends that lies between two times and has one of the expression in it.
-    fn in_gap(&self, zone: &TimeZone, after: Timestamp, before: Timestamp) -> Option<Timestamp> {
-        // Local times as if they were those of UTC, which has no gaps.
-        let plain = self.crontab("UTC").ok()?;
-        let second = SignedDuration::from_secs(1);
-        zone.following(after)
-            .map(|it| (it.timestamp(), it.offset()))
-            .take_while(|(at, _)| *at < before)
-            .find_map(|(at, offset)| {
-                let local = |offset: Offset| at + SignedDuration::from_secs(i64::from(offset.seconds()));
-                let (start, end) = (local(zone.to_offset(at - second)), local(offset));
-                let found = plain.find_next(MakeTimestamp::from(start - second)).ok()?.timestamp();
-                (start <= found && found < end).then_some(at)
-            })
+        let zone = TimeZone::get(&self.timezone).ok()?;
+        let next = CronExpression::parse(&self.cron).ok()?.next(at, &zone)?;
+        u64::try_from(next.as_millisecond()).ok()
     }
 
     fn job(&self) -> NewJob {

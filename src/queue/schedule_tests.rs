@@ -86,3 +86,54 @@ fn what_is_wrong_is_named() {
     let named = Schedule { name: "a b".into(), ..schedule("* * * * *", "UTC") };
     assert!(named.check().unwrap_err().to_string().starts_with("/name: "));
 }
+
+#[test]
+fn every_time_of_a_repeated_hour_fires_once() {
+    let from = "2026-10-24T22:00:00Z";
+    assert_eq!(
+        next("*/30 2 * * *", "Europe/Berlin", from, 3),
+        ["10-25 02:00 +02:00", "10-25 02:30 +02:00", "10-26 02:00 +01:00"]
+    );
+    assert_eq!(
+        next("*/15 2 * * *", "Europe/Berlin", from, 5)[3..],
+        ["10-25 02:45 +02:00", "10-26 02:00 +01:00"]
+    );
+    // Clocks go back by half an hour there: 01:30 to 02:00 comes twice.
+    assert_eq!(
+        next("*/15 1 * * *", "Australia/Lord_Howe", "2026-04-04T13:00:00Z", 5),
+        [
+            "04-05 01:00 +11:00",
+            "04-05 01:15 +11:00",
+            "04-05 01:30 +11:00",
+            "04-05 01:45 +11:00",
+            "04-06 01:00 +10:30"
+        ]
+    );
+    assert_eq!(
+        next("*/20 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", 2),
+        ["03-29 03:00 +02:00", "03-30 02:00 +02:00"],
+        "a gap is one moment"
+    );
+}
+
+#[test]
+fn the_last_days_of_months_and_weeks_are_found() {
+    assert_eq!(
+        next("0 0 L * *", "UTC", "2026-12-05T00:00:00Z", 2),
+        ["12-31 00:00 +00:00", "01-31 00:00 +00:00"]
+    );
+    assert_eq!(
+        next("0 0 L 12 *", "UTC", "2026-01-01T00:00:00Z", 2),
+        ["12-31 00:00 +00:00", "12-31 00:00 +00:00"]
+    );
+    assert_eq!(next("0 0 * 12 5L", "UTC", "2026-01-01T00:00:00Z", 1), ["12-25 00:00 +00:00"]);
+    assert_eq!(next("0 0 29 2 *", "UTC", "2096-03-01T00:00:00Z", 1), ["02-29 00:00 +00:00"], "past 2100");
+}
+
+#[test]
+fn what_never_comes_is_refused() {
+    for cron in ["0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 0 32 * *"] {
+        let told = schedule(cron, "UTC").check().unwrap_err().to_string();
+        assert!(told.starts_with("/cron: "), "{cron}: {told}");
+    }
+}

@@ -145,7 +145,7 @@ impl<'a> Step<'a> {
         job.completed_at = Some(self.now_ms);
         job.run_at = None;
         if let Some(dedup) = job.dedup_id.as_ref().filter(|_| job.dedup_release) {
-            let key = keys::dedup(dedup);
+            let key = keys::dedup(&job.kind, job.created_by.as_deref(), dedup);
             // Unless it is another job's by now.
             let mine = self
                 .view

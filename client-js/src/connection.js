@@ -115,7 +115,7 @@ export class Connection {
   ready() {
     if (this.state !== 'connecting' || !this.socket) return;
     clearTimeout(this.timer);
-    this.openedAt = Date.now();
+    this.openedAt = performance.now();
     this.advisedDelay = null;
     const { socket, attempt } = this;
     this.attempt = null;
@@ -152,7 +152,7 @@ export class Connection {
     const error = new ConnectionError(text, { closeCode: code, reason });
     if (!this.options.reconnect || CLOSE_CODES[code]?.reconnect === false) return this.give(error, code, reason);
     // A server that accepts and closes at once has not come back.
-    if (this.openedAt && Date.now() - this.openedAt > STABLE_MS) this.backoff.reset();
+    if (this.openedAt && performance.now() - this.openedAt > STABLE_MS) this.backoff.reset();
     this.openedAt = 0;
     const retryInMs = this.advisedDelay ?? this.backoff.next();
     this.advisedDelay = null;

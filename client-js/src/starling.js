@@ -293,7 +293,7 @@ export class Starling {
 
   opened() {
     if (this.life.signal.aborted) this.life = new AbortController();
-    this.heard = Date.now();
+    this.heard = performance.now();
     // What was sent before comes first, and the server says what that is.
     const heard = this.session?.opened();
     // Nor is anything asked before the server knows who asks.
@@ -345,10 +345,10 @@ export class Starling {
     clearTimeout(this.heartbeat);
     if (!every) return;
     const { socket } = this.connection;
-    const silent = Date.now() - this.heard;
+    const silent = performance.now() - this.heard;
     this.heartbeat = setTimeout(async () => {
       const since = this.heard;
-      if (Date.now() - since >= every && (await this.probe())) return;
+      if (performance.now() - since >= every && (await this.probe())) return;
       if (this.state === 'connected' && this.connection.socket === socket) this.watch();
     }, Math.max(1, every - silent));
   }
@@ -366,7 +366,7 @@ export class Starling {
 
   /** @param {string | ArrayBuffer} data */
   frame(data) {
-    this.heard = Date.now();
+    this.heard = performance.now();
     this.events.emit('frame', { direction: 'in', data });
     const decoded = this.codec.decode(data);
     if ('foreign' in decoded) {

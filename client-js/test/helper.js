@@ -24,16 +24,20 @@ export async function startServer(args = [], env = {}) {
   const told = [];
   createInterface(child.stdout).on('line', (line) => SECRET.test(line) && told.push(line));
   const exited = new Promise((resolve) => child.once('exit', resolve));
-  const url = await new Promise((resolve, reject) => {
+  const { url, store } = await new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`the server ended with ${code}`)));
+    const found = {};
     createInterface(child.stderr).on('line', (line) => {
-      const found = line.match(/WebSocket\s+(\S+)/);
-      if (found) resolve(found[1]);
+      found.url ??= line.match(/WebSocket\s+(\S+)/)?.[1];
+      found.store ??= line.match(/Store\s+redis:\/\/(\S+)/)?.[1];
+      if (/Health\s/.test(line)) resolve(found);
     });
   });
   return {
     url,
+    // Host and port of the store's port, if it has one.
+    store,
     http: url.replace(/^ws/, 'http').replace(/\/ws$/, ''),
     port: Number(new URL(url).port),
     signal: (name) => child.kill(name),

@@ -125,21 +125,39 @@ impl HeliosBuilder {
         })
     }
 
-    /// Calls `hook` with text that is not JSON.
+    /// Calls `hook` with text that is not JSON, after those that were added before.
     pub fn on_text(mut self, hook: impl Fn(&Starling, &str) + Send + Sync + 'static) -> Self {
-        self.hooks.on_text = Some(Box::new(hook));
+        self.hooks.on_text = Some(match self.hooks.on_text.take() {
+            None => Box::new(hook),
+            Some(first) => Box::new(move |starling: &Starling, text: &str| {
+                first(starling, text);
+                hook(starling, text);
+            }),
+        });
         self
     }
 
-    /// Calls `hook` with JSON that does not name the protocol.
+    /// Calls `hook` with JSON that does not name the protocol, after those that were added before.
     pub fn on_json(mut self, hook: impl Fn(&Starling, &str) + Send + Sync + 'static) -> Self {
-        self.hooks.on_json = Some(Box::new(hook));
+        self.hooks.on_json = Some(match self.hooks.on_json.take() {
+            None => Box::new(hook),
+            Some(first) => Box::new(move |starling: &Starling, text: &str| {
+                first(starling, text);
+                hook(starling, text);
+            }),
+        });
         self
     }
 
-    /// Calls `hook` with bytes.
+    /// Calls `hook` with bytes, after those that were added before.
     pub fn on_binary(mut self, hook: impl Fn(&Starling, &[u8]) + Send + Sync + 'static) -> Self {
-        self.hooks.on_binary = Some(Box::new(hook));
+        self.hooks.on_binary = Some(match self.hooks.on_binary.take() {
+            None => Box::new(hook),
+            Some(first) => Box::new(move |starling: &Starling, bytes: &[u8]| {
+                first(starling, bytes);
+                hook(starling, bytes);
+            }),
+        });
         self
     }
 
@@ -166,9 +184,15 @@ impl HeliosBuilder {
         self
     }
 
-    /// Calls `hook` with what happens to sessions. It runs where it happens: do little, or hand it on.
+    /// Calls `hook` with what happens to sessions, after those that were added before. It runs where it happens: do little, or hand it on.
     pub fn on_session(mut self, hook: impl Fn(&Starling, &SessionEvent) + Send + Sync + 'static) -> Self {
-        self.hooks.on_session = Some(Box::new(hook));
+        self.hooks.on_session = Some(match self.hooks.on_session.take() {
+            None => Box::new(hook),
+            Some(first) => Box::new(move |starling: &Starling, event: &SessionEvent| {
+                first(starling, event);
+                hook(starling, event);
+            }),
+        });
         self
     }
 

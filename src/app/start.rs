@@ -20,7 +20,7 @@ use crate::queue::{JobType, Queue};
 use crate::starling::{
     Archive, Parts, ProxyHook, ProxyMode, ProxyRequest, Shared, Starlings, StateProvider, write_message_frame,
 };
-use crate::store::{OpenError, Seams, Store, StoreError};
+use crate::store::{Keyspace, OpenError, Seams, Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::universes::{OpenUniversesError, Universes};
 
@@ -60,6 +60,7 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     let HeliosBuilder { config, clock, mut hooks, methods: additions, providers, jobs } = builder;
     check(&providers)?;
     check_jobs(&config, &jobs)?;
+    let listener = gateway::bind(&config.gateway)?;
     let metrics = Arc::new(Metrics::new());
     let seams = Seams { clock: clock.clone(), metrics: Arc::clone(&metrics), ..Seams::default() };
     let store = Store::open(&config.store, seams)?;
@@ -143,11 +144,16 @@ pub(super) async fn start(builder: HeliosBuilder) -> Result<Running, StartError>
     let (metrics, limit) =
         (config.telemetry.metrics, universes.as_ref().map(|_| config.universes.universes_max));
     let around = Surroundings::new(shared, starlings, store, options, metrics, limit);
-    let port = AtlasPort::open(&around.store, &config.atlas, around.shared.accounts.as_ref())?;
+    let port = AtlasPort::open(
+        &around.store,
+        &config.atlas,
+        around.shared.accounts.as_ref(),
+        Keyspace::Application,
+    )?;
     if let Some(port) = &port {
         info!(address = %port.address(), tls = config.atlas.tls.enabled(), "the store has a port");
     }
-    let listening = gateway::listen(&around)?;
+    let listening = gateway::listen(&around, listener)?;
     info!(address = %listening.address, tls = around.options.tls.enabled(), "listening");
     let workers = Workers::start(queue.as_ref(), jobs);
     Ok(Running::new(around, listening, port, universes, kept, (queue, workers)))

@@ -4,6 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// A clock that is put back by no more than this is waited for; by more, it is followed. In milliseconds. Time servers make
+/// small corrections all the time, and what is over should not be set anew for them.
+pub const CLOCK_CORRECTION_MS: u64 = 10_000;
+
 /// Wall-clock time in milliseconds, either the system's or one that a test moves by hand.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
@@ -21,6 +25,13 @@ impl Clock {
         match &self.manual {
             Some(now) => now.load(Ordering::Acquire),
             None => system_ms(),
+        }
+    }
+
+    /// Sets a manual clock, also back; the system's clock is left alone.
+    pub fn set_ms(&self, now_ms: u64) {
+        if let Some(now) = &self.manual {
+            now.store(now_ms, Ordering::Release);
         }
     }
 

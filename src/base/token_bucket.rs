@@ -1,5 +1,7 @@
 //! A token bucket that keeps the remainder, so that frequent asking never loses tokens.
 
+use super::CLOCK_CORRECTION_MS;
+
 /// Allows so many events in a span of time on average, and a burst at once.
 ///
 /// The level is counted in parts of a token, one for each millisecond of the span: nothing is ever rounded away.
@@ -100,7 +102,12 @@ impl TokenBucket {
         let passed_ms = now_ms.saturating_sub(self.updated_ms);
         let gained = passed_ms.saturating_mul(self.refill);
         self.level = self.level.saturating_add(gained).min(self.capacity.saturating_mul(self.span_ms));
-        self.updated_ms = self.updated_ms.max(now_ms);
+        // A clock that was put back counts from where it is: waiting for it would refuse everybody meanwhile. Threads that
+        // looked at it a moment apart are no reason.
+        let back_ms = self.updated_ms.saturating_sub(now_ms);
+        if back_ms == 0 || back_ms > CLOCK_CORRECTION_MS {
+            self.updated_ms = now_ms;
+        }
     }
 }
 
@@ -133,6 +140,15 @@ mod tests {
         assert!(bucket.take(0).is_err());
         assert!(bucket.take(10_500).is_err());
         assert_eq!(bucket.take(11_000), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_is_put_right_is_not_waited_for() {
+        let mut bucket = TokenBucket::new(1, 1, 3_600_000);
+        assert_eq!(bucket.take(3_600_000), Ok(()));
+        assert!(bucket.take(1_000).is_err(), "going back gives nothing");
+        assert!(bucket.take(1_900).is_err());
+        assert_eq!(bucket.take(2_000), Ok(()), "a second later there is one");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use toml::Value;
 use super::signals::Signals;
 use crate::config::{Config, Flag, Sources};
 use crate::gateway::AtlasPort;
-use crate::store::{Seams, Store};
+use crate::store::{Keyspace, Seams, Store};
 use crate::telemetry;
 
 /// Starts the store alone: a port for Redis clients and JSON lines, without HTTP and sockets.
@@ -65,13 +65,13 @@ impl AtlasArgs {
 
 pub(super) fn run(args: AtlasArgs) -> anyhow::Result<ExitCode> {
     let config = args.sources().load()?;
-    telemetry::init_logging(&config.telemetry)?;
+    let _log = telemetry::init_logging(&config.telemetry)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         // Before anything is announced, so that a signal right after it is not missed.
         let mut signals = Signals::new()?;
         let store = Store::open(&config.store, Seams::default())?;
-        let Some(port) = AtlasPort::open(&store, &config.atlas, None)? else {
+        let Some(port) = AtlasPort::open(&store, &config.atlas, None, Keyspace::Everything)? else {
             bail!("atlas.listen is empty: there is no port to serve");
         };
         say!("ATLAS {} is ready.", env!("CARGO_PKG_VERSION"));

@@ -47,14 +47,14 @@ async fn call(args: &CallArgs, payload: Option<Value>, options: &PeerOptions) ->
     let code = loop {
         match peer.receive().await? {
             Received::Response { id, result: Ok(data), .. } if id == asked => {
-                println!("{}", serde_json::to_string_pretty(&data)?);
+                out!("{}", serde_json::to_string_pretty(&data)?);
                 break ExitCode::SUCCESS;
             }
             Received::Response { id, result: Err(failure), .. } if id == asked => {
-                eprintln!("error: {failure}");
+                say!("error: {failure}");
                 break ExitCode::FAILURE;
             }
-            Received::Notification { topic, data, .. } if topic != "hello" => eprintln!("{topic} {data}"),
+            Received::Notification { topic, data, .. } if topic != "hello" => say!("{topic} {data}"),
             Received::Error(failure) => bail!("the server refused the message: {failure}"),
             _ => {}
         }

@@ -17,6 +17,6 @@ pub(super) struct CheckConfigArgs {
 
 pub(super) fn run(args: &CheckConfigArgs) -> anyhow::Result<ExitCode> {
     ServeArgs::with_file(args.config.clone()).sources(Profile::Production).load()?;
-    println!("the configuration is fine");
+    out!("the configuration is fine");
     Ok(ExitCode::SUCCESS)
 }

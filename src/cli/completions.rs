@@ -15,6 +15,9 @@ pub(super) struct CompletionsArgs {
 }
 
 pub(super) fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
-    generate(args.shell, &mut Cli::command(), "helios", &mut std::io::stdout());
+    // Not straight to standard output: whoever reads the first lines and goes is no failure.
+    let mut script = Vec::new();
+    generate(args.shell, &mut Cli::command(), "helios", &mut script);
+    out!("{}", String::from_utf8_lossy(&script).trim_end_matches('\n'));
     Ok(ExitCode::SUCCESS)
 }

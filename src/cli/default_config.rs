@@ -11,6 +11,6 @@ use crate::config::sample;
 pub(super) struct DefaultConfigArgs {}
 
 pub(super) fn run(_: &DefaultConfigArgs) -> anyhow::Result<ExitCode> {
-    print!("{}", sample());
+    out!("{}", sample().trim_end_matches('\n'));
     Ok(ExitCode::SUCCESS)
 }

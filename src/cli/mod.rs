@@ -3,19 +3,13 @@
 /// Tells people something. Whoever has closed the other end of standard error is not told, and that is no
 /// reason to stop.
 macro_rules! say {
-    ($($part:tt)*) => {{
-        use std::io::Write as _;
-        let _ = writeln!(std::io::stderr(), $($part)*);
-    }};
+    ($($part:tt)*) => { $crate::cli::terminal::say(format_args!($($part)*)) };
 }
 
 /// Prints a line of the result. Whoever has closed standard output wants no more: that ends the command, and
 /// is no failure.
 macro_rules! out {
-    ($($part:tt)*) => {{
-        use std::io::Write as _;
-        writeln!(std::io::stdout(), $($part)*)?;
-    }};
+    ($($part:tt)*) => { $crate::cli::terminal::out(format_args!($($part)*))? };
 }
 
 mod accounts;
@@ -32,6 +26,7 @@ mod local;
 mod serve;
 mod server;
 mod signals;
+mod terminal;
 mod token;
 mod topics;
 mod universe;
@@ -114,7 +109,7 @@ pub fn main() -> ExitCode {
         if error.downcast_ref::<std::io::Error>().is_some_and(closed) {
             return ExitCode::SUCCESS;
         }
-        eprintln!("error: {error:#}");
+        say!("error: {error:#}");
         ExitCode::FAILURE
     })
 }

@@ -11,6 +11,7 @@ use toml::Value;
 
 use super::signals::Signals;
 use crate::app::{Drained, Helios, Running};
+use crate::base::SAME_ORIGIN;
 use crate::config::{Config, Flag, Sources};
 use crate::telemetry;
 
@@ -26,6 +27,9 @@ pub(super) struct ServeArgs {
     /// Configuration file in TOML; `helios default-config` prints one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Also lets pages of this origin in, such as http://localhost:5173, for development; can be given several times.
+    #[arg(long, value_name = "ORIGIN")]
+    allow_origin: Vec<String>,
     /// Adds the methods of the namespace demo.
     #[arg(long)]
     demo: bool,
@@ -68,6 +72,13 @@ impl ServeArgs {
         flag("--listen", "gateway.listen", self.listen.map(Value::String));
         flag("--data-dir", "store.data_dir", self.data_dir.map(Value::String));
         flag("--demo", "demo.enabled", self.demo.then_some(Value::Boolean(true)));
+        if !self.allow_origin.is_empty() {
+            let origins: Vec<String> =
+                [SAME_ORIGIN.to_owned()].into_iter().chain(self.allow_origin).collect();
+            flag("--allow-origin", "gateway.cors_origin", Some(Value::String(origins.join(","))));
+            let origins = origins.into_iter().map(Value::String).collect();
+            flag("--allow-origin", "connections.origins", Some(Value::Array(origins)));
+        }
         Sources { base, file: self.config, environment: environment(), flags }
     }
 }
@@ -88,7 +99,7 @@ pub(super) fn run(args: ServeArgs, profile: Profile) -> anyhow::Result<ExitCode>
     if profile == Profile::Playground && !is_loopback(address.ip()) {
         bail!("the playground listens on loopback only, not on {address}; use `helios serve` to be reached");
     }
-    telemetry::init_logging(&config.telemetry)?;
+    let _log = telemetry::init_logging(&config.telemetry)?;
     actix_rt::System::new().block_on(async move {
         // Before anything is announced, so that a signal right after it is not missed.
         let mut signals = Signals::new()?;

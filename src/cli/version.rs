@@ -11,6 +11,6 @@ use crate::protocol::{PROTOCOL_NAME, PROTOCOL_VERSION};
 pub(super) struct VersionArgs {}
 
 pub(super) fn run(_: &VersionArgs) -> anyhow::Result<ExitCode> {
-    println!("helios {} ({PROTOCOL_NAME} {PROTOCOL_VERSION})", env!("CARGO_PKG_VERSION"));
+    out!("helios {} ({PROTOCOL_NAME} {PROTOCOL_VERSION})", env!("CARGO_PKG_VERSION"));
     Ok(ExitCode::SUCCESS)
 }

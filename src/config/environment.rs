@@ -23,7 +23,7 @@ where
             "HELIOS_ADMIN_PASSWORD" => assign(&["auth", "admin_password"], Value::String(text)),
             "CORS_ORIGIN" => {
                 assign(&["gateway", "cors_origin"], Value::String(text.clone()));
-                assign(&["connections", "origins"], Value::Array(vec![Value::String(text)]));
+                assign(&["connections", "origins"], typed(text, Some(&Value::Array(Vec::new()))));
             }
             _ => {
                 let Some(path) = path_of(&name) else { continue };

@@ -101,7 +101,7 @@ impl Merge {
         }
         let mut tree = self.tree.clone();
         let Some(slot) = slot(&mut tree, &path) else { return };
-        if key == "gateway.listen" {
+        if matches!(key.as_str(), "gateway.listen" | "atlas.listen") {
             value = with_known_address(value, slot);
         }
         *slot = value;
@@ -187,10 +187,14 @@ fn slot<'a>(table: &'a mut Table, path: &[String]) -> Option<&'a mut Value> {
     parent.get_mut(last)
 }
 
-/// `PORT` and a bare `:port` keep the address that was there.
+/// `PORT` and a bare `:port` keep the address that was there; without one it is loopback.
 fn with_known_address(value: Value, known: &Value) -> Value {
     let port = value.as_str().and_then(|text| text.strip_prefix(':'));
-    let address = known.as_str().and_then(|text| text.parse::<SocketAddr>().ok());
+    let address = known.as_str().map(|text| match text {
+        "" => Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+        text => text.parse::<SocketAddr>().ok(),
+    });
+    let address = address.flatten();
     match (port.and_then(|port| port.parse().ok()), address) {
         (Some(port), Some(mut address)) => {
             address.set_port(port);

@@ -92,6 +92,7 @@ impl Config {
             ("universes", self.universes.problems()),
             ("store", self.store.problems()),
             ("atlas", self.atlas.problems()),
+            ("telemetry", self.telemetry.problems()),
         ];
         let named = |(room, problems): (&str, Vec<(&str, String)>)| {
             let room = room.to_owned();

@@ -5,6 +5,7 @@ use toml::{Table, Value};
 
 use crate::dispatch::PolicyOptions;
 use crate::hub::NamespaceOptions;
+use crate::methods::KvNamespaceOptions;
 use crate::queue::TypeOptions;
 
 /// An open section.
@@ -15,8 +16,9 @@ struct Open {
     template: fn() -> Table,
 }
 
-const OPEN: [Open; 3] = [
+const OPEN: [Open; 4] = [
     Open { path: ["jobs", "types"], template: entry::<TypeOptions> },
+    Open { path: ["kv", "namespaces"], template: entry::<KvNamespaceOptions> },
     Open { path: ["limits", "policies"], template: entry::<PolicyOptions> },
     Open { path: ["topics", "namespaces"], template: entry::<NamespaceOptions> },
 ];

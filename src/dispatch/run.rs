@@ -81,7 +81,10 @@ impl Call {
         let started = Instant::now();
         let endpoint = known.map_or("unknown", |method| method.name());
         let refused = |error: MethodError| {
-            metrics.observe_failure(endpoint, error.label());
+            match starling.face() {
+                Face::Socket => metrics.observe_failure(endpoint, error.label()),
+                Face::Rest | Face::Demo => metrics.observe_error(error.label()),
+            }
             Refused(error)
         };
         let Some(method) = known else {
@@ -196,11 +199,18 @@ impl Call {
     fn finish(&self, answer: Answer) -> Answer {
         self.context.take_answer();
         let method = self.context.method_entry();
+        // A call over HTTP is counted there, by its route: a request is one.
+        let socket = self.context.starling().face() == Face::Socket;
         match &answer {
-            Ok(_) => method.metrics.succeeded(self.started.elapsed()),
+            Ok(_) if socket => method.metrics.succeeded(self.started.elapsed()),
+            Ok(_) => {}
             Err(error) => {
-                method.metrics.failed(self.started.elapsed());
-                self.metrics.observe_failure(method.name(), error.label());
+                if socket {
+                    method.metrics.failed(self.started.elapsed());
+                    self.metrics.observe_failure(method.name(), error.label());
+                } else {
+                    self.metrics.observe_error(error.label());
+                }
                 events::failed(&self.context, error);
             }
         }

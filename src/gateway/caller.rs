@@ -72,7 +72,7 @@ impl<'a> Caller<'a> {
         let header =
             |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default().to_owned());
         let principal = identity::principal(&around.shared, query, &header, true)?;
-        let address = request.peer_addr().map(|address| address.ip());
+        let address = observe::address_of(request);
         let id = observe::request_id_of(request);
         if let Some(name) = principal.name() {
             request.extensions_mut().insert(observe::CallerName(name.to_owned()));
@@ -93,7 +93,7 @@ impl<'a> Caller<'a> {
             return Err(ErrorCode::ServerDraining.into());
         }
         let everybody = around.shared.accounts.as_ref().map(Accounts::everybody);
-        let address = request.peer_addr().map(|address| address.ip());
+        let address = observe::address_of(request);
         let (id, principal) = (observe::request_id_of(request), Arc::new(everybody.unwrap_or_default()));
         Ok(Self { around, face, id, address, principal })
     }

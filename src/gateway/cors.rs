@@ -8,6 +8,9 @@ use actix_web::http::header::{
     VARY,
 };
 
+use super::same_origin;
+use crate::base::Origins;
+
 /// Headers of every answer. Scripts only from ourselves, nothing from elsewhere, no framing.
 const SECURITY: [(&str, &str); 11] = [
     (
@@ -39,9 +42,11 @@ const TOLD: &str = "x-request-id, etag, retry-after, ratelimit-policy, ratelimit
 const RESOURCE: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// Adds what browsers are told to an answer.
-pub(super) fn decorate<B>(response: &mut ServiceResponse<B>, allowed: &str) {
+pub(super) fn decorate<B>(response: &mut ServiceResponse<B>, allowed: &Origins) {
     let preflight = response.request().method() == Method::OPTIONS;
     let origin = response.request().headers().get(ORIGIN).cloned();
+    let request = response.request();
+    let authority = same_origin::authority(request.uri(), request.headers()).map(str::to_owned);
     let client = response.request().path().ends_with(".js");
     let headers = response.headers_mut();
     for (name, value) in SECURITY {
@@ -53,19 +58,29 @@ pub(super) fn decorate<B>(response: &mut ServiceResponse<B>, allowed: &str) {
     }
     let resource = if client { "cross-origin" } else { "same-origin" };
     headers.insert(RESOURCE, HeaderValue::from_static(resource));
-    if allowed != "*" {
-        headers.append(VARY, HeaderValue::from_static("origin"));
+    if !allowed.any() {
+        // One header: not everybody reads a second one.
+        let others = headers.get_all(VARY).filter_map(|value| value.to_str().ok()).map(str::to_owned);
+        let all: Vec<String> = others.chain(["origin".to_owned()]).collect();
+        if let Ok(value) = HeaderValue::from_str(&all.join(", ")) {
+            headers.insert(VARY, value);
+        }
     }
     if let Some(origin) = origin {
-        allow(headers, &origin, allowed, preflight);
+        allow(headers, &origin, (allowed, authority.as_deref()), preflight);
     }
 }
 
-fn allow(headers: &mut HeaderMap, origin: &HeaderValue, allowed: &str, preflight: bool) {
-    if allowed == "*" {
+fn allow(
+    headers: &mut HeaderMap,
+    origin: &HeaderValue,
+    (allowed, authority): (&Origins, Option<&str>),
+    preflight: bool,
+) {
+    if allowed.any() {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     } else {
-        if origin.as_bytes() != allowed.as_bytes() {
+        if !allowed.allow(origin.to_str().unwrap_or_default(), authority) {
             return;
         }
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

@@ -10,6 +10,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage, HttpRequest};
 
+use super::client_address::client_address;
 use super::cors;
 use super::serve::Surroundings;
 use crate::protocol::RequestId;
@@ -28,6 +29,9 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     request.extensions_mut().insert(id);
     let method = known_method(request.method().as_str());
     let around = request.app_data::<Data<Surroundings>>().cloned();
+    let trusted = around.as_ref().map_or(&[][..], |around| &around.proxies);
+    let address = client_address(request.peer_addr(), request.headers(), trusted);
+    request.extensions_mut().insert(ClientAddress(address));
     let access = around.as_ref().filter(|around| around.options.access_log).map(|_| Access::of(&request));
     let mut response = next.call(request).await?;
     let route = response.request().match_pattern().unwrap_or_else(|| "unknown".into());
@@ -41,7 +45,7 @@ pub(super) async fn observe<B: MessageBody + 'static>(
     }
     if let Some(around) = around {
         around.shared.metrics.observe_http(method, &route, status, took);
-        cors::decorate(&mut response, &around.options.cors_origin);
+        cors::decorate(&mut response, &around.web.http);
     }
     let _scope = enter_request(id.as_ascii());
     if let Some(access) = access {
@@ -60,7 +64,7 @@ struct Access {
 impl Access {
     fn of(request: &ServiceRequest) -> Self {
         // Without the query: tokens may be in it.
-        Self { path: request.path().to_owned(), address: request.peer_addr().map(|address| address.ip()) }
+        Self { path: request.path().to_owned(), address: address_of(request) }
     }
 
     fn log(self, request: &HttpRequest, method: &str, status: u16, took: Duration) {
@@ -71,6 +75,14 @@ impl Access {
             address = address.map(|address| address.to_string()), user, "request",
         );
     }
+}
+
+/// The address that a request counts for.
+struct ClientAddress(Option<IpAddr>);
+
+/// The address that a request counts for: behind a trusted proxy, that of the client.
+pub(super) fn address_of(request: &impl HttpMessage) -> Option<IpAddr> {
+    request.extensions().get::<ClientAddress>().and_then(|address| address.0)
 }
 
 /// The name of whoever sent a request, once that is known.

@@ -60,7 +60,7 @@ pub(super) async fn playground_file(request: HttpRequest) -> HttpResponse {
 }
 
 fn file(request: &HttpRequest, found: Option<EmbeddedFile>, kind: &'static str) -> HttpResponse {
-    let Some(file) = found else { return super::serve::not_found(request) };
+    let Some(file) = found else { return super::problems::not_found(request) };
     let hash: String = file.metadata.sha256_hash()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     let tag = format!("\"{hash}\"");
     let known = request.headers().get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());

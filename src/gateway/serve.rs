@@ -5,23 +5,29 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use actix_http::{HttpService, TlsAcceptorConfig};
+use actix_codec::{AsyncRead, AsyncWrite};
+use actix_http::error::DispatchError;
+use actix_http::{Extensions, HttpService, Protocol};
+use actix_rt::net::TcpStream;
 use actix_server::{Server, ServerHandle};
-use actix_service::{ServiceFactory, fn_service, map_config};
+use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_tls::accept::TlsError;
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, Error, HttpRequest, HttpResponse, Route, guard};
-use serde_json::json;
-use socket2::{Domain, Protocol, Socket, Type};
+use actix_web::{App, Error, HttpRequest, Route, guard};
+use socket2::{Domain, Socket, Type};
 
 use super::api::{self, ApiRate};
+use super::http_sockets::{self, HttpSockets, InHttp};
 use super::options::GatewayOptions;
-use super::tls::{self, TlsError};
+use super::problems::{method_not_allowed, not_found, upgrade_required};
+use super::same_origin::{self, WebRules};
+use super::tls::{self, TlsError as CertificateError};
 use super::{compress, health, observe, pages, upgrade, v1};
+use crate::base::Cidr;
 use crate::starling::{Shared, Starlings};
 use crate::store::{Store, hand_out_answers};
 
@@ -40,6 +46,12 @@ pub struct Surroundings {
     pub metrics: bool,
     /// How many universes there may be; without any, there is no `/api`.
     pub universes_max: Option<usize>,
+    /// The connections that are in HTTP.
+    pub(super) http: HttpSockets,
+    /// Under which names, and for whose pages, it is there.
+    pub(super) web: Arc<WebRules>,
+    /// Proxies whose word about addresses counts.
+    pub(super) proxies: Arc<[Cidr]>,
     /// Who has asked below `/api` how often.
     pub(super) api_rate: ApiRate,
     /// The description of the routes, once somebody has asked for it.
@@ -60,7 +72,7 @@ pub enum ServeError {
     },
     /// TLS cannot be set up.
     #[error(transparent)]
-    Tls(#[from] TlsError),
+    Tls(#[from] CertificateError),
     /// The workers could not be started.
     #[error("the worker threads cannot be started")]
     Start(#[source] io::Error),
@@ -102,7 +114,22 @@ impl Surroundings {
     ) -> Self {
         let api_rate = ApiRate::default();
         let document = Arc::default();
-        Self { shared, starlings, store, options, metrics, universes_max, api_rate, document }
+        let web = Arc::new(WebRules::new(&options, &shared.options.origins));
+        let proxies = options.proxies().into();
+        let http = HttpSockets::new(&options);
+        Self {
+            http,
+            web,
+            proxies,
+            shared,
+            starlings,
+            store,
+            options,
+            metrics,
+            universes_max,
+            api_rate,
+            document,
+        }
     }
 
     /// Whether HTTP answers this path. `/` is both a page and a door.
@@ -115,45 +142,92 @@ impl Surroundings {
 /// How long an HTTP connection may lie idle between requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// What a worker does with a socket. The socket's type differs with TLS, so this is a macro and no function.
+/// What a worker does with a socket that has its place. The socket's type differs with TLS, so this is a macro and no
+/// function.
 macro_rules! service {
     ($around:expr) => {{
         actix_rt::spawn(hand_out_answers());
         let door = $around.clone();
         HttpService::build()
             .client_request_timeout($around.shared.options.handshake_timeout.get())
-            .tcp_nodelay(true)
             .keep_alive(KEEP_ALIVE)
+            .on_connect_ext(|io: &InHttp<_>, data: &mut Extensions| {
+                data.insert(Arc::clone(&io.socket));
+            })
             .upgrade(fn_service(move |(request, framed)| upgrade::upgrade(door.clone(), request, framed)))
             .finish(map_config(app(&$around), |()| AppConfig::default()))
     }};
 }
 
-/// Binds the address and starts the workers.
+/// Gives a socket its place among those that are in HTTP.
+async fn place<T: AsyncRead + AsyncWrite + Unpin>(
+    around: Surroundings,
+    io: T,
+    protocol: Protocol,
+    peer: Option<SocketAddr>,
+) -> Result<(InHttp<T>, Protocol, Option<SocketAddr>), DispatchError> {
+    let patience = around.shared.options.handshake_timeout.get();
+    let socket = around.http.admit(peer.map(|peer| peer.ip()), patience).await.map_err(DispatchError::Io)?;
+    Ok((InHttp::new(io, socket), protocol, peer))
+}
+
+/// Binds the address: before anything else, so that a server that cannot be reached touches nothing.
 ///
 /// # Errors
-/// If the address is taken or TLS cannot be set up.
-pub fn listen(around: &Surroundings) -> Result<Listening, ServeError> {
+/// If the address is taken, or not ours.
+pub fn bind(options: &GatewayOptions) -> Result<TcpListener, ServeError> {
+    let wrong = |source| ServeError::Bind { address: options.listen, source };
+    bound(options.listen, options.backlog).map_err(wrong)
+}
+
+/// Starts the workers on an address that is bound.
+///
+/// # Errors
+/// If TLS cannot be set up.
+pub fn listen(around: &Surroundings, listener: TcpListener) -> Result<Listening, ServeError> {
     let options = Arc::clone(&around.options);
     let bind = |source| ServeError::Bind { address: options.listen, source };
-    let listener = bound(options.listen, options.backlog).map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
     let workers = match options.workers {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         workers => workers,
     };
     let builder = Server::build().disable_signals().shutdown_timeout(5).workers(workers);
-    let builder = builder.max_concurrent_connections(options.http_connections_max.div_ceil(workers));
+    let builder = builder.max_concurrent_connections(HttpSockets::accepted_max(&options).div_ceil(workers));
     let around = around.clone();
+    actix_rt::spawn(around.http.clone().tend());
     let builder = if options.tls.enabled() {
-        let config = tls::server_config(&options.tls)?;
+        let mut config = tls::server_config(&options.tls)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let handshake = around.shared.options.handshake_timeout.get();
         builder.listen("https", listener, move || {
-            let acceptor = TlsAcceptorConfig::default().handshake_timeout(handshake);
-            service!(around).rustls_0_23_with_config(config.clone(), acceptor)
+            let mut acceptor = Acceptor::new(config.clone());
+            acceptor.set_handshake_timeout(handshake);
+            let placed = around.clone();
+            acceptor
+                .map_init_err(|_| ())
+                .map_err(TlsError::into_service_error)
+                .and_then(fn_service(move |io: TlsStream<TcpStream>| {
+                    let (tcp, tls) = io.get_ref();
+                    let h2 = tls.alpn_protocol().is_some_and(|name| name == b"h2");
+                    let protocol = if h2 { Protocol::Http2 } else { Protocol::Http1 };
+                    let _ = tcp.set_nodelay(true);
+                    let peer = tcp.peer_addr().ok();
+                    let placed = place(placed.clone(), io, protocol, peer);
+                    async move { placed.await.map_err(TlsError::Service) }
+                }))
+                .and_then(service!(around).map_err(TlsError::Service))
         })
     } else {
-        builder.listen("http", listener, move || service!(around).tcp())
+        builder.listen("http", listener, move || {
+            let placed = around.clone();
+            fn_service(move |io: TcpStream| {
+                let _ = io.set_nodelay(true);
+                let peer = io.peer_addr().ok();
+                place(placed.clone(), io, Protocol::Http1, peer)
+            })
+            .and_then(service!(around))
+        })
     };
     let server = builder.map_err(ServeError::Start)?.run();
     Ok(Listening { address, handle: server.handle(), server })
@@ -161,7 +235,7 @@ pub fn listen(around: &Surroundings) -> Result<Listening, ServeError> {
 
 /// A listening socket with a backlog of our choice; the standard library's is fixed.
 pub(super) fn bound(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
@@ -185,6 +259,8 @@ fn app(
         .configure(|config| routes(config, around))
         .default_service(web::to(async |request: HttpRequest| not_found(&request)))
         .wrap(from_fn(compress::compress))
+        .wrap(from_fn(same_origin::check))
+        .wrap(from_fn(http_sockets::at_work))
         .wrap(from_fn(observe::observe))
 }
 
@@ -201,6 +277,7 @@ fn routes(config: &mut ServiceConfig, around: &Surroundings) {
         .service(at("/helios.js", web::to(pages::client)))
         .service(at("/helios-core.js", web::to(pages::client_core)))
         .service(at("/helios-worker.js", web::to(pages::client_worker)));
+    config.service(at("/ws", web::to(upgrade_required)));
     // Before the shorter prefix.
     v1::routes(config, around);
     if around.universes_max.is_some() {
@@ -217,25 +294,4 @@ fn routes(config: &mut ServiceConfig, around: &Surroundings) {
             .service(at("/jobs", web::to(pages::jobs)))
             .service(at("/playground/{name}", web::to(pages::playground_file)));
     }
-}
-
-/// 404 that says where to look instead.
-pub(super) fn not_found(request: &HttpRequest) -> HttpResponse {
-    let text = format!("there is nothing at {}", request.path());
-    problem(StatusCode::NOT_FOUND, "NOT_FOUND", &text)
-}
-
-async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
-    let text = format!("{} is not answered at {}", request.method(), request.path());
-    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", &text);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-    response
-}
-
-fn problem(status: StatusCode, code: &str, text: &str) -> HttpResponse {
-    let body = json!({
-        "error": { "code": code, "message": text },
-        "see": ["/health", "/ready", "/metrics", "/helios.js", "/docs", "WebSocket: / or /ws"],
-    });
-    HttpResponse::build(status).json(body)
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 
-use actix_codec::Framed;
+use actix_codec::{AsyncWrite, Framed};
 use actix_http::body::BodySize;
 use actix_http::h1::{Codec, Message};
 use actix_http::header::{CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
@@ -13,8 +13,11 @@ use bytes::{Bytes, BytesMut};
 use futures_util::SinkExt;
 use tokio::time::timeout;
 
+use super::client_address::client_address;
+use super::http_sockets::InHttp;
 use super::serve::Surroundings;
-use super::{identity, token};
+use super::{identity, same_origin, token};
+use crate::base::Origins;
 use crate::protocol::{Dialect, SUBPROTOCOL_RESUME};
 use crate::starling::{Connection, DrainPhase, Place, Refusal, SessionService, Transport};
 
@@ -41,7 +44,7 @@ impl Refused {
 pub(super) async fn upgrade<T: Transport>(
     around: Surroundings,
     request: Request,
-    framed: Framed<T, Codec>,
+    framed: Framed<InHttp<T>, Codec>,
 ) -> Result<(), actix_http::Error> {
     if let Err(error) = open(around, request, framed).await {
         tracing::debug!(%error, "a handshake broke off");
@@ -52,13 +55,14 @@ pub(super) async fn upgrade<T: Transport>(
 async fn open<T: Transport>(
     around: Surroundings,
     request: Request,
-    mut framed: Framed<T, Codec>,
+    mut framed: Framed<InHttp<T>, Codec>,
 ) -> io::Result<()> {
+    let _work = framed.io_ref().socket.begin();
     let (response, wanted) = match accept(&around, &request) {
         Ok(accepted) => accepted,
         Err(refused) => return refuse(&around, framed, refused).await,
     };
-    let address = request.peer_addr().map(|address| address.ip());
+    let address = client_address(request.peer_addr(), request.headers(), &around.proxies);
     let place = match admit(&around, address).await {
         Ok(place) => place,
         Err(refused) => return refuse(&around, framed, refused).await,
@@ -75,7 +79,8 @@ async fn open<T: Transport>(
     }
     let parts = framed.into_parts();
     let early = BytesMut::from(&parts.read_buf[..]);
-    Connection::start_on((parts.io, address), early, service, &around.shared.options, &around.shared.metrics);
+    let Some(io) = parts.io.into_inner() else { return Err(io::ErrorKind::NotConnected.into()) };
+    Connection::start_on((io, address), early, service, &around.shared.options, &around.shared.metrics);
     Ok(())
 }
 
@@ -121,8 +126,13 @@ fn accept(around: &Surroundings, request: &Request) -> Result<(Response<()>, Wan
         let text = "the server is stopping";
         return Err(Refused::new("draining", StatusCode::SERVICE_UNAVAILABLE, text).retry(1));
     }
+    let authority = same_origin::authority(request.uri(), request.headers());
+    if !around.web.knows_host(authority) {
+        let text = same_origin::unknown_host(authority);
+        return Err(Refused::new("host", StatusCode::MISDIRECTED_REQUEST, text));
+    }
     if let Some(origin) = request.headers().get(ORIGIN) {
-        check_origin(&around.shared.options.origins, origin)?;
+        check_origin(&around.web.sockets, origin, authority)?;
     }
     let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL);
     let offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
@@ -146,13 +156,11 @@ fn bad_handshake(error: &HandshakeError) -> Refused {
     Refused::new("handshake", status, error.to_string())
 }
 
-fn check_origin(allowed: &[String], origin: &HeaderValue) -> Result<(), Refused> {
-    let fits =
-        |allowed: &String| allowed == "*" || allowed.as_bytes().eq_ignore_ascii_case(origin.as_bytes());
-    if allowed.iter().any(fits) {
+fn check_origin(allowed: &Origins, origin: &HeaderValue, authority: Option<&str>) -> Result<(), Refused> {
+    if allowed.allow(origin.to_str().unwrap_or_default(), authority) {
         return Ok(());
     }
-    let text = "pages of this origin may not connect: see connections.origins";
+    let text = "pages of this origin may not connect: see connections.origins, or start with --allow-origin";
     Err(Refused::new("origin", StatusCode::FORBIDDEN, text))
 }
 
@@ -176,7 +184,7 @@ async fn admit(around: &Surroundings, address: Option<std::net::IpAddr>) -> Resu
 /// Answers over HTTP and closes.
 async fn refuse<T: Transport>(
     around: &Surroundings,
-    mut framed: Framed<T, Codec>,
+    mut framed: Framed<InHttp<T>, Codec>,
     refused: Refused,
 ) -> io::Result<()> {
     around.shared.metrics.connections_refused.with_label_values(&[refused.reason]).inc();

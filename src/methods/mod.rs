@@ -19,6 +19,7 @@ mod topics;
 mod universes;
 
 pub use jobs::tell_jobs;
+pub use kv::{KvAccess, KvNamespaceOptions};
 pub use limits::RateKeeper;
 pub use options::{DemoOptions, KvOptions};
 pub use sessions::SessionArchive;
@@ -66,7 +67,12 @@ pub fn add_kv(
 }
 
 fn job_desk(queue: &Queue, topics: &TopicDesk, kv: &KvOptions) -> jobs::Desk {
-    jobs::Desk { queue: queue.clone(), topics: topics.clone(), kv_everyone: kv.everyone && kv.enabled }
+    jobs::Desk {
+        queue: queue.clone(),
+        topics: topics.clone(),
+        kv_everyone: kv.everyone && kv.enabled,
+        kv_rules: Arc::new(kv::KeyRules::new(kv)),
+    }
 }
 
 /// Adds the namespace `jobs`.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::base::{ByteSize, Span};
+use crate::base::{ByteSize, Origins, SAME_ORIGIN, Span};
 
 /// WebSocket connections.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -15,8 +15,8 @@ pub struct ConnectionOptions {
     pub max_per_address: usize,
     /// New connections per second, with as many again at once; 0 is no limit. More are refused with 429.
     pub per_second: u64,
-    /// Origins whose pages may connect, such as `https://example.com`; "*" is all. Peers that send no Origin
-    /// are no browsers and always may.
+    /// Origins whose pages may connect: "same-origin" for pages of the server itself, "*" for all, or one such as
+    /// `https://example.com`. Peers that send no Origin are no browsers and always may.
     pub origins: Vec<String>,
     /// Time to send the whole head of an HTTP request and to finish a TLS handshake.
     pub handshake_timeout: Span,
@@ -63,7 +63,7 @@ impl Default for ConnectionOptions {
             max: 100_000,
             max_per_address: 0,
             per_second: 0,
-            origins: vec!["*".into()],
+            origins: vec![SAME_ORIGIN.into()],
             handshake_timeout: Span::secs(10),
             idle_timeout: Span::secs(0),
             ping_interval: Span::secs(25),
@@ -115,12 +115,8 @@ impl ConnectionOptions {
         ] {
             unless(span <= Span::secs(86_400), key, "must be at most 24h");
         }
-        let origin = |origin: &String| origin == "*" || origin.contains("://");
-        unless(
-            self.origins.iter().all(origin),
-            "origins",
-            "each must be \"*\" or a scheme and a host, such as \"https://example.com\"",
-        );
+        let origins = Origins::parse(self.origins.iter().map(String::as_str));
+        problems.extend(origins.err().map(|text| ("origins", text)));
         problems
     }
 }

@@ -31,8 +31,11 @@ pub enum Change {
         /// When it ends, in milliseconds since the Unix epoch; 0 is never.
         expires_at: u64,
     },
-    /// All keys are gone.
-    Clear,
+    /// All keys are gone but those of the families that are kept.
+    Clear {
+        /// What the keys that stay begin with; none is all keys.
+        keep: Arc<[Key]>,
+    },
     /// Nothing is stored; whoever watches the channel hears it, in order with everything else.
     Emit {
         /// The channel, in the name space of keys.
@@ -48,7 +51,15 @@ impl Change {
         match self {
             Self::Put { key, .. } | Self::Delete { key, .. } | Self::Expire { key, .. } => Some(key),
             Self::Emit { channel, .. } => Some(channel),
-            Self::Clear => None,
+            Self::Clear { .. } => None,
+        }
+    }
+
+    /// Whether it may change a key or a channel that begins with `prefix`.
+    pub(super) fn concerns(&self, prefix: &[u8]) -> bool {
+        match self {
+            Self::Clear { keep } => !keep.iter().any(|kept| prefix.starts_with(kept)),
+            _ => self.key().is_some_and(|key| key.starts_with(prefix)),
         }
     }
 

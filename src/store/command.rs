@@ -1,6 +1,7 @@
 //! What can be asked of the store.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::outcome::Refusal;
 use super::state::View;
@@ -64,8 +65,12 @@ pub enum Command {
         /// When the entry ends.
         expiry: Expiry,
     },
-    /// Takes all keys away. Gives [`super::Outcome::Number`], how many there were.
-    Clear,
+    /// Deletes all keys but those of the families that are kept. Gives [`super::Outcome::Number`], how many were
+    /// deleted.
+    Clear {
+        /// What the keys that stay begin with; none deletes everything.
+        keep: Arc<[Key]>,
+    },
     /// Tells whoever watches the channel. Gives [`super::Outcome::Written`].
     Emit {
         /// The channel.
@@ -218,7 +223,7 @@ impl Command {
             | Self::Increment { key, .. }
             | Self::Append { key, .. }
             | Self::Record { counter: key, .. } => Some(key),
-            Self::Clear | Self::Emit { .. } | Self::Read(_) | Self::Decide(_) => None,
+            Self::Clear { .. } | Self::Emit { .. } | Self::Read(_) | Self::Decide(_) => None,
         }
     }
 

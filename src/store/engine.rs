@@ -36,7 +36,7 @@ impl Engine {
 
     /// Carries out some work at a time. Gives its result, and the commit if anything changed.
     pub(super) fn apply(&mut self, work: Work, at: u64) -> (Done, Option<Committed>) {
-        // Time never goes back, whatever the clock does: what was over stays over.
+        // Time goes back only by a commit of its own (`set_back`): what was over stays over.
         let at = at.max(self.state.at);
         match work {
             // It may do several things, all or none.
@@ -64,6 +64,13 @@ impl Engine {
             self.change(Change::Delete { key, expired: true });
         }
         self.seal(at)
+    }
+
+    /// A commit of nothing at an earlier time than the one before: from it on, time follows a clock that was put back.
+    pub(super) fn set_back(&mut self, now_ms: u64) -> Committed {
+        let revision = self.next();
+        self.state.finish(revision, now_ms);
+        Committed { revision, at: now_ms, changes: Vec::new().into() }
     }
 
     /// A commit of what is pending.
@@ -145,12 +152,13 @@ impl Engine {
             Command::Record { counter, prefix, value, keep, expiry } => {
                 self.record(counter, &prefix, value, keep, expiry, found, at)
             }
-            Command::Clear => {
+            Command::Clear { keep } => {
                 let before = View::new(self.state.clone(), at).len();
-                if !self.state.entries().is_empty() {
-                    self.change(Change::Clear);
+                if self.state.clears(&keep) {
+                    self.change(Change::Clear { keep });
                 }
-                Ok(Outcome::Number(before as i64))
+                let after = View::new(self.state.clone(), at).len();
+                Ok(Outcome::Number((before - after) as i64))
             }
             Command::Emit { channel, data } => {
                 self.change(Change::Emit { channel, data });

@@ -31,7 +31,7 @@ fn text(engine: &Engine, key: &str) -> Option<String> {
 fn the_same_commands_at_the_same_times_give_the_same_commits() {
     let play = || {
         let mut engine = engine();
-        let commands = [set("a", "1"), set("b", "2"), Command::Clear, set("a", "3")];
+        let commands = [set("a", "1"), set("b", "2"), Command::Clear { keep: [].into() }, set("a", "3")];
         let commits: Vec<_> = (NOW..)
             .zip(commands)
             .filter_map(|(at, command)| engine.apply(Work::One(command), at).1)
@@ -193,7 +193,7 @@ fn a_commit_that_is_refused_at_its_end_leaves_nothing_behind_whatever_it_has_don
                 6 => {
                     Command::Decide(Decision::new(move |_| Some(vec![Command::delete(key), set("k0", "1")])))
                 }
-                _ => Command::Clear,
+                _ => Command::Clear { keep: [b"k1"[..].into()].into() },
             }
         });
         let mut commands: Vec<_> = commands.collect();

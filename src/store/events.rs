@@ -1,5 +1,6 @@
 //! What happens to the store, told to the log and the metrics in one place.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -84,4 +85,24 @@ pub(super) fn healed(metrics: &Metrics) {
 pub(super) fn writer_died(metrics: &Metrics) {
     metrics.atlas.writable.set(0);
     error!("the thread of the store has died; writes are refused until the server is started again");
+}
+
+/// The clock was put back, and time follows it.
+pub(super) fn clock_went_back(by_ms: u64) {
+    warn!(by_ms, "the clock of the machine went back: times count from the corrected clock now");
+}
+
+/// Others could read the directory until now, or still can.
+pub(super) fn closed_to_others(directory: &Path, closed: io::Result<bool>) {
+    let directory = directory.display();
+    match closed {
+        Ok(false) => {}
+        Ok(true) => {
+            warn!(%directory, "other users could read the data directory or files in it: now only its owner can");
+        }
+        Err(error) => warn!(
+            %error, %directory,
+            "other users may be able to read the data directory: its rights cannot be changed"
+        ),
+    }
 }

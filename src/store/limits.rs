@@ -53,7 +53,7 @@ impl Limits {
             Command::Record { prefix, value, .. } => (prefix, value.len() + NUMBER_DIGITS),
             Command::Delete { .. }
             | Command::Expire { .. }
-            | Command::Clear
+            | Command::Clear { .. }
             | Command::Read(_)
             | Command::Decide(_) => return Ok(()),
         };

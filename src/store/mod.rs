@@ -12,6 +12,7 @@
 
 mod change;
 mod command;
+mod correction;
 pub mod disk;
 mod engine;
 mod error;
@@ -31,6 +32,8 @@ mod queue;
 mod record;
 mod recovery;
 mod rehearsal;
+mod reserved;
+mod seams;
 mod shared;
 mod snapshot;
 mod snapshots;
@@ -61,11 +64,13 @@ pub use objects::{Amount, CacheStats, Objects, ObjectsError, ObjectsStats};
 pub use options::{StoreOptions, SyncMode};
 pub use outcome::{CommitOutcome, Done, Outcome, Refusal};
 pub use position::Position;
+pub use reserved::{Keyspace, RESERVED, is_reserved, reserved};
+pub use seams::Seams;
 pub use state::{Page, View};
 pub use value::{Entry, Key, Value, ValueKind};
 pub use watch::{Changes, Watch, WatchError};
 
-use self::disk::{Disk, RealDisk};
+use self::disk::Disk;
 use self::engine::Engine;
 use self::homes::Waiting;
 use self::journal::Journal;
@@ -76,23 +81,6 @@ use self::watches::Watches;
 use self::writer::Writer;
 use crate::base::{Clock, Random};
 use crate::telemetry::Metrics;
-
-/// What a store gets from outside.
-#[derive(Clone, Debug)]
-pub struct Seams {
-    /// The file system.
-    pub disk: Arc<dyn Disk>,
-    /// The time.
-    pub clock: Clock,
-    /// The metric table.
-    pub metrics: Arc<Metrics>,
-}
-
-impl Default for Seams {
-    fn default() -> Self {
-        Self { disk: Arc::new(RealDisk), clock: Clock::default(), metrics: Arc::default() }
-    }
-}
 
 /// An open store. Clones mean the same one; when the last is dropped, it is closed.
 #[derive(Clone, Debug)]
@@ -123,6 +111,7 @@ impl Store {
         // Where the parent cannot be flushed, the directory was there before.
         let _ = disk::sync_parent(&*disk, directory);
         let lock = lock(&*disk, options)?;
+        events::closed_to_others(directory, disk.close_to_others(directory));
         let mut recovered = recovery::recover(&*disk, options, &metrics)?;
         recovered.opened(options.sync_mode, &mut Random::from_system());
         let journal = Journal::open(Arc::clone(&disk), directory.clone(), &recovered)?;
@@ -206,6 +195,11 @@ impl Store {
         let (answer, answered) = oneshot::channel();
         self.0.shared.queue.push(Order::Snapshot { answer })?;
         answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Whether the last snapshot that was tried could not be written.
+    pub fn last_snapshot_failed(&self) -> bool {
+        self.0.shared.save_failed()
     }
 
     /// When the last snapshot was written since the start, in milliseconds since the Unix epoch, and its

@@ -1,11 +1,12 @@
 //! What the writer and everybody else have in common.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
+use super::correction::is_correction;
 use super::disk::Disk;
 use super::health::SharedHealth;
 use super::queue::Queue;
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     /// When the last snapshot was proven, in milliseconds since the Unix epoch, and its revision.
     saved_at: AtomicU64,
     saved_revision: AtomicU64,
+    /// Whether the last snapshot could not be written.
+    save_failed: AtomicBool,
 }
 
 impl Shared {
@@ -47,15 +50,18 @@ impl Shared {
             metrics,
             saved_at: AtomicU64::new(clock.now_ms()),
             saved_revision: AtomicU64::new(0),
+            save_failed: AtomicBool::new(false),
             clock,
             disk,
             ended: CancellationToken::new(),
         }
     }
 
-    /// The clock's time, but never before the last commit.
+    /// The clock's time, but never a little before the last commit. If the clock was put back, the time that the writer
+    /// is about to follow.
     pub(super) fn now_ms(&self) -> u64 {
-        self.clock.now_ms().max(self.published.load().at)
+        let (now_ms, known_ms) = (self.clock.now_ms(), self.published.load().at);
+        if is_correction(now_ms, known_ms) { now_ms } else { now_ms.max(known_ms) }
     }
 
     pub(super) fn view(&self) -> View {
@@ -65,6 +71,16 @@ impl Shared {
     pub(super) fn saved(&self, revision: u64) {
         self.saved_revision.store(revision, Ordering::Relaxed);
         self.saved_at.store(self.clock.now_ms(), Ordering::Relaxed);
+        self.save_failed.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn not_saved(&self) {
+        self.save_failed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the last snapshot could not be written.
+    pub(super) fn save_failed(&self) -> bool {
+        self.save_failed.load(Ordering::Relaxed)
     }
 
     /// When the last snapshot was proven (or the store opened), in milliseconds since the Unix epoch.

@@ -114,6 +114,7 @@ impl Writer {
         match self.journal.rotate(self.engine.state.revision + 1) {
             Ok(()) => {}
             Err(JournalError::Full(error)) => {
+                self.shared.not_saved();
                 events::snapshot_failed(&self.shared.metrics, &error.to_string());
                 return refuse(answers, &error.to_string());
             }
@@ -161,7 +162,10 @@ impl Writer {
                 self.shared.saved(revision);
                 events::snapshot_written(&self.shared.metrics, revision, *bytes, took);
             }
-            Err(reason) => events::snapshot_failed(&self.shared.metrics, reason),
+            Err(reason) => {
+                self.shared.not_saved();
+                events::snapshot_failed(&self.shared.metrics, reason);
+            }
         }
         for answer in self.snapshots.answers.drain(..) {
             let told = counted.as_ref().map(|_| revision).map_err(|why| StoreError::Snapshot(why.clone()));

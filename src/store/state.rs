@@ -1,5 +1,6 @@
 //! One version of everything that is stored. Pure: no disk, no clock, no threads.
 
+use std::mem;
 use std::sync::Arc;
 
 use super::change::{Change, Committed};
@@ -19,6 +20,8 @@ pub(super) struct State {
     pub(super) at: u64,
     /// Bytes of keys and values.
     bytes: usize,
+    /// Keys that were deleted since the process began: what a SCAN that goes on has to go back by.
+    deleted: u64,
 }
 
 /// A version at a time: keys that are over at that time are not there.
@@ -88,7 +91,7 @@ impl State {
     /// Says that all changes of a commit are in.
     pub(super) fn finish(&mut self, revision: u64, at: u64) {
         self.revision = revision;
-        self.at = self.at.max(at);
+        self.at = at;
     }
 
     /// Carries out one change of commit `version`.
@@ -103,11 +106,24 @@ impl State {
                     self.put(key, Entry { value: entry.value.clone(), version, expires_at: *expires_at });
                 }
             }
-            Change::Clear => {
-                (self.entries, self.deadlines, self.bytes) = (Tree::new(), Tree::new(), 0);
-            }
+            Change::Clear { keep } => self.clear(keep),
             Change::Emit { .. } => {}
         }
+    }
+
+    /// Whether a clear that keeps these families would delete anything.
+    pub(super) fn clears(&self, keep: &[Key]) -> bool {
+        self.entries.len() > keep.iter().map(|family| self.entries.prefix_len(family)).sum::<usize>()
+    }
+
+    /// Deletes all keys but those of some families. Visits only what stays.
+    fn clear(&mut self, keep: &[Key]) {
+        let before = mem::take(&mut self.entries);
+        (self.deadlines, self.bytes) = (Tree::new(), 0);
+        for (key, entry) in keep.iter().flat_map(|family| before.prefix(family)) {
+            self.put(&Key::from(key), entry.clone());
+        }
+        self.deleted += (before.len() - self.entries.len()) as u64;
     }
 
     /// Puts an entry, whatever lies under its key.
@@ -149,19 +165,20 @@ impl State {
             self.deadlines.remove(&deadline(entry.expires_at, key));
         }
         self.entries.remove(key);
+        self.deleted += 1;
     }
 }
 
 impl View {
     pub(super) fn new(state: State, now_ms: u64) -> Self {
-        // A clock that went back must not bring back what was over.
+        // A clock that went back must not bring back what was over, until the writer has deleted that.
         let now_ms = now_ms.max(state.at);
         Self { state, now_ms }
     }
 
     /// A version of other entries: what it says of itself is what is given. `bytes` are those of keys and values.
     pub fn of(entries: Tree<Entry>, bytes: usize, revision: u64, now_ms: u64) -> Self {
-        let state = State { entries, deadlines: Tree::new(), revision, at: now_ms, bytes };
+        let state = State { entries, deadlines: Tree::new(), revision, at: now_ms, bytes, deleted: 0 };
         Self { state, now_ms }
     }
 
@@ -218,6 +235,23 @@ impl View {
     /// Bytes of keys and values.
     pub fn bytes(&self) -> usize {
         self.state.bytes
+    }
+
+    /// Keys that were deleted since the process began.
+    pub fn deleted(&self) -> u64 {
+        self.state.deleted
+    }
+
+    /// How many keys are less than `key`, with what is over among them. Visits none of them.
+    pub fn rank(&self, key: &[u8]) -> usize {
+        self.state.entries.rank(key)
+    }
+
+    /// The keys from the one with this rank on, with what is over among them.
+    pub fn from_rank(&self, rank: usize) -> impl Iterator<Item = (&[u8], &Entry)> {
+        let mut entries = self.state.entries.iter();
+        entries.advance(rank);
+        entries
     }
 
     /// The keys that begin with `prefix`, in order.

@@ -26,7 +26,7 @@ impl Undo {
             Change::Put { key, .. } | Change::Delete { key, .. } | Change::Expire { key, .. } => {
                 self.note_key(key, state.raw(key).cloned());
             }
-            Change::Clear => self.0.push(Before::All(state.clone())),
+            Change::Clear { .. } => self.0.push(Before::All(state.clone())),
             Change::Emit { .. } => {}
         }
     }

@@ -100,7 +100,7 @@ impl Waiting {
     }
 
     fn concerns(&self, change: &Change) -> bool {
-        change.key().is_none_or(|key| key.starts_with(&self.prefix))
+        change.concerns(&self.prefix)
     }
 }
 

@@ -158,7 +158,8 @@ impl Inner {
         let tell = |group: &Group| group.values().for_each(|watch| watch.push(commit));
         for change in &*commit.changes {
             let Some(key) = change.key() else {
-                self.watches.values().for_each(tell);
+                let concerned = self.watches.iter().filter(|(prefix, _)| change.concerns(prefix));
+                concerned.for_each(|(_, group)| tell(group));
                 continue;
             };
             let prefixes = self.lengths.keys().filter_map(|length| key.get(..*length));

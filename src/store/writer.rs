@@ -24,7 +24,7 @@ use super::snapshots::Snapshots;
 use super::state::State;
 
 /// A batch is written once it has this many bytes, even if more waits.
-const BATCH_BYTES_MAX: usize = 8 << 20;
+pub(super) const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// Old versions that may wait to be freed.
 const GARBAGE_MAX: usize = 64;
@@ -33,7 +33,7 @@ const GARBAGE_MAX: usize = 64;
 type Garbage = (Arc<State>, State, Vec<Arc<Committed>>);
 
 /// Keys whose time is over that are taken away at once; more would keep writers waiting.
-const SWEEP_STEP: usize = 500;
+pub(super) const SWEEP_STEP: usize = 500;
 
 /// How often it looks for keys whose time is over, if any key has an end.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
@@ -52,7 +52,7 @@ pub(super) struct Writer {
     pub(super) options: StoreOptions,
     pub(super) snapshots: Snapshots,
     /// Records of the batch.
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     pub(super) commits: Vec<Committed>,
     answers: Vec<Answer>,
     /// To the thread that frees what nobody sees any more: a tenth of the work, and after FLUSHDB a long one.
@@ -87,6 +87,7 @@ impl Writer {
     pub(super) fn run(mut self) {
         loop {
             let orders = self.shared.queue.take(self.patience());
+            self.follow_clock();
             let mut closing = Vec::new();
             for order in orders {
                 match order {
@@ -185,7 +186,7 @@ impl Writer {
     }
 
     /// Writes the batch, publishes what came of it, and answers.
-    fn commit(&mut self) {
+    pub(super) fn commit(&mut self) {
         if let Err(error) = self.flush() {
             return self.refuse(&error);
         }
@@ -198,12 +199,12 @@ impl Writer {
     }
 
     /// Tells everybody whose work is not written why.
-    fn refuse(&mut self, error: &StoreError) {
+    pub(super) fn refuse(&mut self, error: &StoreError) {
         homes::answer_all(self.answers.drain(..).map(|(answer, _)| (answer, Err(error.clone()))));
     }
 
     /// Writes what was applied, and publishes it.
-    fn flush(&mut self) -> Result<(), StoreError> {
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
         self.write().map_err(|error| self.fail(error))?;
         if !self.commits.is_empty() {
             self.snapshots.count(self.commits.len());

@@ -71,6 +71,20 @@ where
     }
 }
 
+/// The line that tells how many lines are missing.
+pub(super) fn dropped(format: LogFormat, lines: u64) -> String {
+    let message = format!("{lines} log lines are missing here: they could not be written in time");
+    if format == LogFormat::Text {
+        return format!("{} WARN  telemetry: {message}\n", Timestamp::now().strftime("%H:%M:%S"));
+    }
+    let (level, component) = (level_name(&Level::WARN), "telemetry");
+    let extra = Map::from_iter([("dropped".to_owned(), Value::from(lines))]);
+    let line =
+        Line { timestamp: Timestamp::now().to_string(), level, component, message, request_id: None, extra };
+    // A line of our own can always be written as JSON.
+    serde_json::to_string(&line).unwrap_or_default() + "\n"
+}
+
 /// `12:30:45 INFO  app: listening address=127.0.0.1:8080`.
 pub(super) struct TextLines {
     pub(super) colour: bool,

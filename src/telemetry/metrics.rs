@@ -162,9 +162,14 @@ impl Metrics {
         self.request_duration.with_label_values(&[method, endpoint]).observe(took.as_secs_f64());
     }
 
-    /// Counts a failed call.
+    /// Counts a failed call over a socket.
     pub fn observe_failure(&self, endpoint: &str, code: &str) {
         self.requests.with_label_values(&["WS", endpoint, code]).inc();
+        self.observe_error(code);
+    }
+
+    /// Counts an error of a call whose request is counted elsewhere: over HTTP, with its route.
+    pub fn observe_error(&self, code: &str) {
         self.errors.with_label_values(&[code]).inc();
     }
 

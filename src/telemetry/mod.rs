@@ -13,14 +13,16 @@ mod scope;
 mod sessions;
 mod topics;
 mod universes;
+mod writer;
 
 pub use atlas::AtlasMetrics;
 pub use format::LogFormat;
 pub use jobs::JobMetrics;
-pub use logging::{LoggingError, init_logging};
+pub use logging::{LogGuard, LoggingError, init_logging};
 pub use metrics::{CallMetrics, Metrics};
 pub use options::TelemetryOptions;
 pub use scope::{RequestScope, current_request_id, enter_request};
 pub use sessions::SessionMetrics;
 pub use topics::TopicMetrics;
 pub use universes::UniverseMetrics;
+pub use writer::log_lines_dropped;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::LogFormat;
+use super::logging::level_problem;
 
 /// Logs and metrics.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -20,5 +21,12 @@ pub struct TelemetryOptions {
 impl Default for TelemetryOptions {
     fn default() -> Self {
         Self { log_level: "info".into(), log_format: LogFormat::Auto, metrics: true }
+    }
+}
+
+impl TelemetryOptions {
+    /// What is wrong with the values, each with its key.
+    pub fn problems(&self) -> Vec<(&'static str, String)> {
+        level_problem(&self.log_level).map(|text| ("log_level", text)).into_iter().collect()
     }
 }

@@ -40,6 +40,20 @@ pub(super) fn from<'a, V>(root: Option<&'a Node<V>>, start: &[u8]) -> Entries<'a
 }
 
 impl<V> Entries<'_, V> {
+    /// Leaves out the next `count` keys, without visiting them.
+    pub fn advance(&mut self, mut count: usize) {
+        while count > 0 {
+            let Some(nodes) = self.waiting.last_mut() else { return };
+            match nodes.next() {
+                None => drop(self.waiting.pop()),
+                Some(node) if node.len() <= count => count -= node.len(),
+                Some(Node::Branch(branch)) => self.waiting.push(branch.children.iter()),
+                // A leaf has one key, and was left out above.
+                Some(Node::Leaf(_)) => {}
+            }
+        }
+    }
+
     /// How many are left, without visiting them.
     pub(super) fn left(&self) -> usize {
         self.waiting.iter().flat_map(|nodes| nodes.clone().map(Node::len)).sum()

@@ -39,7 +39,9 @@ pub struct UniverseOptions {
     pub queue_max: usize,
     /// A universe that was not changed for so long is deleted, with its descendants. 0s keeps it.
     pub ttl: Span,
-    /// The directory below which the server writes files out. Without it, it does not.
+    /// The directory below which the server writes files out; "" is none, and it does not.
+    #[serde(with = "directory")]
+    #[schemars(with = "PathBuf")]
     pub materialize_root: Option<PathBuf>,
 }
 
@@ -83,5 +85,20 @@ impl UniverseOptions {
         check("path_bytes_max", path <= ByteSize::kib(4), "must be at most 4KiB");
         check("checkpoint_interval", self.checkpoint_interval.as_ms() >= 10, "must be at least 10ms");
         problems
+    }
+}
+
+/// A directory that may be none, as text: what is left out of a file would be no key of it.
+mod directory {
+    use std::path::PathBuf;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+        path.clone().unwrap_or_default().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+        Ok(Some(PathBuf::deserialize(from)?).filter(|path| !path.as_os_str().is_empty()))
     }
 }

@@ -104,3 +104,25 @@ async fn a_broadcast_reaches_those_for_whom_the_filter_holds() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_second_hook_comes_after_the_first_and_replaces_nothing() {
+    let seen: Arc<Mutex<Vec<&str>>> = Arc::default();
+    let (one, two) = (Arc::clone(&seen), Arc::clone(&seen));
+    let (begun, again) = (Arc::clone(&seen), Arc::clone(&seen));
+    let server = TestServer::start_with(
+        |_| {},
+        move |builder| {
+            builder
+                .on_text(move |_, _| one.lock().push("first"))
+                .on_text(move |_, _| two.lock().push("second"))
+                .on_session(move |_, _| begun.lock().push("session"))
+                .on_session(move |_, _| again.lock().push("session again"))
+        },
+    );
+    server.plain_peer().await.send_text("hello").await.unwrap();
+    let called = |wanted: &str| seen.lock().contains(&wanted);
+    until("all were called", || called("second") && called("session again")).await;
+    let order = |wanted: &str| seen.lock().iter().position(|it| *it == wanted).unwrap();
+    assert!(order("first") < order("second") && order("session") < order("session again"));
+}

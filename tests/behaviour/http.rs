@@ -106,7 +106,10 @@ async fn requests_have_ids() {
 
 #[tokio::test]
 async fn cross_origin_reads_follow_the_configuration() {
-    let open = TestServer::start();
+    let own = TestServer::start();
+    let (_, headers, _) = ask(&own, "GET", "/health", &[("origin", "https://a.example")]).await;
+    assert!(!headers.contains_key("access-control-allow-origin"), "by default, its own pages only");
+    let open = TestServer::start_with(|config| config.gateway.cors_origin = "*".into(), |builder| builder);
     let (_, headers, _) = ask(&open, "GET", "/health", &[("origin", "https://a.example")]).await;
     assert_eq!(headers["access-control-allow-origin"], "*");
     assert!(!headers.contains_key("access-control-allow-credentials"));
@@ -119,4 +122,19 @@ async fn cross_origin_reads_follow_the_configuration() {
     let (_, headers, _) = ask(&closed, "GET", "/health", &[("origin", "https://b.example")]).await;
     assert!(!headers.contains_key("access-control-allow-origin"));
     assert_eq!(headers["vary"], "origin");
+}
+
+#[tokio::test]
+async fn a_socket_without_an_upgrade_is_426_and_a_call_counts_once() {
+    let server = TestServer::start();
+    let (status, headers, body) = get(&server, "/ws").await;
+    assert_eq!((status, headers["upgrade"].as_str()), (426, "websocket"), "{body}");
+    let body = serde_json::json!({ "some": "thing" });
+    crate::rest::call(&server, "POST", "/api/v1/rpc/demo:echo", "", Some(&body), &[]).await;
+    let metrics = get(&server, "/metrics").await.2;
+    let lines =
+        metrics.lines().filter(|line| line.starts_with("helios_requests_total") && line.contains("rpc"));
+    assert_eq!(lines.count(), 1);
+    let as_socket = r#"helios_requests_total{endpoint="demo:echo",method="WS",status="ok"} 1"#;
+    assert!(!metrics.contains(as_socket), "it came by HTTP");
 }

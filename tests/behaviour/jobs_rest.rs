@@ -90,6 +90,14 @@ async fn a_job_goes_its_way_over_http() {
     assert_eq!(http.get("/api/v1/jobs?status=FAILED").await, (200, json!({ "jobs": [], "cursor": null })));
     let stats = http.get("/api/v1/jobs/stats").await.1;
     assert_eq!((&stats["counts"]["done"], &stats["types"]["mail"]["in_progress"]), (&json!(1), &json!(0)));
+    for kind in ["sendMail", "send_mail"] {
+        assert_eq!(http.post("/api/v1/jobs", json!({ "type": kind, "payload": 1 })).await.0, 201);
+    }
+    let types = http.get("/api/v1/jobs/stats").await.1["types"].clone();
+    assert!(
+        types["sendMail"].is_object() && types["send_mail"].is_object(),
+        "types are the application's: {types}"
+    );
     for (status, path, body) in [
         (404, format!("/api/v1/jobs/j{}", "0".repeat(32)), Value::Null),
         (400, "/api/v1/jobs/1".to_owned(), Value::Null),

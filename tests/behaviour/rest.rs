@@ -302,7 +302,7 @@ async fn pages_of_other_origins_may_what_the_options_say() {
     assert_eq!(mine["access-control-allow-credentials"], "true");
     assert!(mine["access-control-expose-headers"].contains("ratelimit-remaining"));
     assert!(!ask("https://b.example").await.contains_key("access-control-allow-origin"));
-    let open = crate::accounts::server();
+    let open = server_with(|config| config.gateway.cors_origin = "*".into());
     let all = call(&open, "GET", "/api/v1/openapi.json", "", None, &[("origin", "https://b.example")])
         .await
         .headers;

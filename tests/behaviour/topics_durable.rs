@@ -152,7 +152,7 @@ async fn durable_publications_keep_their_order_under_load() {
     // Whoever clears the store clears the histories too: subscribers are told, and old positions mean nothing.
     let old = publish(&mut ann, json!(500)).await["position"].clone();
     expect_data(&mut bob, &[500]).await;
-    server.store().run(helios::store::Command::Clear).await.unwrap().unwrap();
+    server.store().run(helios::store::Command::Clear { keep: [].into() }).await.unwrap().unwrap();
     let fits = |it: &Received| matches!(it, Received::Notification { topic, .. } if topic == "topic:gap");
     bob.expect(fits).await.unwrap();
     publish(&mut ann, json!(1)).await;

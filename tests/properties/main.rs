@@ -4,9 +4,11 @@
 mod job_crash;
 mod server;
 mod session_storm;
+mod store_clock;
 mod store_crash;
 mod store_faults;
 mod store_model;
+mod store_private;
 mod store_tools;
 mod store_watches;
 mod topic_soak;

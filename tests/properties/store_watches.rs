@@ -34,7 +34,7 @@ fn follow(seen: &mut Seen, changes: &Changes) {
                 seen.insert(key.to_vec(), value.as_bytes().to_vec());
             }
             Change::Delete { key, .. } => assert!(seen.remove(&**key).is_some(), "{key:?} was there"),
-            Change::Clear => seen.clear(),
+            Change::Clear { keep } => seen.retain(|key, _| keep.iter().any(|family| key.starts_with(family))),
             Change::Expire { .. } | Change::Emit { .. } => {}
         }
     }

@@ -24,7 +24,8 @@ pub(crate) enum Wish {
     Move(Vec<u8>, Vec<u8>),
     /// All at once, if the key is there.
     Together(Vec<u8>, Vec<Wish>),
-    Clear,
+    /// All keys but those that begin with one of these.
+    Clear(Vec<&'static str>),
 }
 
 fn key(random: &mut Random) -> Vec<u8> {
@@ -70,7 +71,11 @@ impl Wish {
                 let count = 1 + random.next_u64() % 4;
                 Self::Together(key, (0..count).map(|_| Self::any_single(random, now)).collect())
             }
-            _ if random.next_u64().is_multiple_of(4) => Self::Clear,
+            _ if random.next_u64().is_multiple_of(4) => match random.next_u64() % 4 {
+                0 => Self::Clear(vec!["k:1"]),
+                1 => Self::Clear(vec!["k:2", "k:3"]),
+                _ => Self::Clear(Vec::new()),
+            },
             _ => Self::Delete(key),
         }
     }
@@ -127,7 +132,10 @@ impl Wish {
                     Some(vec![Command::delete(from), Command::set(to, value)])
                 }))
             }
-            Self::Clear | Self::Together(..) => Command::Clear,
+            Self::Clear(keep) => {
+                Command::Clear { keep: keep.iter().map(|family| Key::from(family.as_bytes())).collect() }
+            }
+            Self::Together(..) => unreachable!("it is a commit, not a command"),
         }
     }
 
@@ -195,7 +203,9 @@ impl Wish {
                 let Some((value, _)) = model.remove(from) else { return false };
                 model.insert(to.clone(), (value, 0));
             }
-            Self::Clear => model.clear(),
+            Self::Clear(keep) => {
+                model.retain(|key, _| keep.iter().any(|family| key.starts_with(family.as_bytes())));
+            }
             Self::Together(..) => unreachable!("not in itself"),
         }
         true

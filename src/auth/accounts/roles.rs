@@ -32,13 +32,11 @@ const TAKEN_AT_ONCE: usize = 500;
 impl Accounts {
     /// Writes the roles that every server has, where they are not there.
     pub(super) async fn write_first_roles(&self) -> Result<(), AccountError> {
-        for (name, permissions, description) in FIRST {
+        for (name, ..) in FIRST {
             if self.view().get(&role_key(name)).is_some() {
                 continue;
             }
-            let permissions = permissions.iter().map(|grant| (*grant).to_owned()).collect();
-            let (name, description) = (name.to_owned(), description.to_owned());
-            let role = Role { name, permissions, description };
+            let Some(role) = built_in(name) else { continue };
             self.change(&AuditCaller::server(), move |_, _| Ok(setting(None, role))).await?;
         }
         Ok(())
@@ -52,8 +50,14 @@ impl Accounts {
         let view = self.view();
         let all = view.prefix(ROLES.as_bytes());
         let damaged = |key: &[u8]| AccountError::Damaged(String::from_utf8_lossy(key).into_owned());
-        all.map(|(key, entry)| serde_json::from_slice(entry.value.as_bytes()).map_err(|_| damaged(key)))
-            .collect()
+        let read =
+            all.map(|(key, entry)| serde_json::from_slice(entry.value.as_bytes()).map_err(|_| damaged(key)));
+        let mut roles = read.collect::<Result<Vec<Role>, _>>()?;
+        let mut missing: Vec<Role> = FIRST.into_iter().filter_map(|(name, ..)| built_in(name)).collect();
+        missing.retain(|role| roles.iter().all(|known| known.name != role.name));
+        roles.extend(missing);
+        roles.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(roles)
     }
 
     /// The role of this name.
@@ -65,7 +69,8 @@ impl Accounts {
     }
 
     pub(super) fn role_in(&self, view: &View, name: &str) -> Result<Option<Role>, AccountError> {
-        Ok(read(view, &role_key(name))?.0)
+        // Roles that every server has are there even if what lay in the store is not.
+        Ok(read(view, &role_key(name))?.0.or_else(|| built_in(name)))
     }
 
     /// The names of the roles of a user.
@@ -103,6 +108,14 @@ impl Accounts {
     pub async fn delete_role(&self, caller: &AuditCaller, name: &str) -> Result<(), AccountError> {
         if name == ADMIN {
             return Err(AccountError::Conflict("the role admin cannot be changed"));
+        }
+        if name == self.0.options.default_role {
+            let text = "this is the role of new accounts: name another in auth.default_role first";
+            return Err(AccountError::Conflict(text));
+        }
+        if built_in(name).is_some() {
+            let text = "every server has this role: change what it grants instead";
+            return Err(AccountError::Conflict(text));
         }
         // Whoever has it loses it first, some at a time; once nobody has, it goes.
         while !self.take_from_some(caller, name.to_owned()).await? {}
@@ -203,6 +216,13 @@ impl Accounts {
         })
         .await
     }
+}
+
+/// A role that every server has, as it is at first.
+fn built_in(name: &str) -> Option<Role> {
+    let (name, permissions, description) = FIRST.into_iter().find(|(known, ..)| *known == name)?;
+    let permissions = permissions.iter().map(|grant| (*grant).to_owned()).collect();
+    Some(Role { name: name.to_owned(), permissions, description: description.to_owned() })
 }
 
 /// Writes a role.

@@ -9,9 +9,9 @@ use foldhash::fast::FixedState;
 use parking_lot::Mutex;
 
 use super::error::AccountError;
-use crate::base::{TokenBucket, network};
+use crate::base::{BoundedTable, TokenBucket, network};
 
-/// Buckets that are remembered. Beyond them, those that are full are forgotten; if that is nobody, the whole table is.
+/// Buckets that are remembered. Beyond them, those that are full are forgotten, and whoever is new shares one with others.
 const BUCKETS_MAX: usize = 100_000;
 
 /// How long a network is known that a name has logged in from.
@@ -25,7 +25,7 @@ const WIDER: u64 = 10;
 pub(super) struct Throttle {
     attempts: u64,
     interval_ms: u64,
-    buckets: Mutex<HashMap<u64, TokenBucket, FixedState>>,
+    buckets: Mutex<BoundedTable<u64, TokenBucket>>,
     /// Names and the networks that they have logged in from: whoever locks a name from elsewhere does not lock them out.
     known: Mutex<HashMap<u64, u64, FixedState>>,
 }
@@ -41,7 +41,12 @@ pub(super) struct Attempt {
 
 impl Throttle {
     pub(super) fn new(attempts: u64, interval_ms: u64) -> Self {
-        Self { attempts, interval_ms, buckets: Mutex::default(), known: Mutex::default() }
+        Self {
+            attempts,
+            interval_ms,
+            buckets: Mutex::new(BoundedTable::new(BUCKETS_MAX)),
+            known: Mutex::default(),
+        }
     }
 
     /// Asks before a password is looked at.
@@ -59,12 +64,6 @@ impl Throttle {
             return Ok(Attempt { here: keys[0].0, taken: Vec::new() });
         }
         let mut buckets = self.buckets.lock();
-        if buckets.len() + keys.len() > BUCKETS_MAX {
-            buckets.retain(|_, bucket| bucket.full_in_ms(now_ms) > 0);
-            if buckets.len() + keys.len() > BUCKETS_MAX {
-                buckets.clear();
-            }
-        }
         let mut taken = Vec::with_capacity(keys.len());
         let known = self.known.lock().get(&keys[0].0).is_some_and(|at| now_ms < at + KNOWN_MS);
         for (key, capacity) in keys {
@@ -72,12 +71,11 @@ impl Throttle {
                 continue;
             }
             let refill = capacity / self.attempts;
-            let bucket = buckets
-                .entry(key)
-                .or_insert_with(|| TokenBucket::with_span(refill, self.interval_ms, capacity, now_ms));
+            let fresh = || TokenBucket::with_span(refill, self.interval_ms, capacity, now_ms);
+            let bucket = buckets.entry(&key, fresh, |bucket| bucket.full_in_ms(now_ms) == 0);
             if let Err(retry_after_ms) = bucket.take(now_ms) {
                 for key in taken {
-                    if let Some(bucket) = buckets.get_mut(&key) {
+                    if let Some(bucket) = buckets.find_mut(&key) {
                         bucket.give_back(1);
                     }
                 }
@@ -92,17 +90,20 @@ impl Throttle {
     pub(super) fn succeeded(&self, attempt: &Attempt, now_ms: u64) {
         self.forgive(attempt);
         let mut known = self.known.lock();
-        if known.len() >= BUCKETS_MAX {
-            known.clear();
+        if known.len() >= BUCKETS_MAX && !known.contains_key(&attempt.here) {
+            // Visiting all is dear, but whoever comes here has logged in.
+            known.retain(|_, at| now_ms < *at + KNOWN_MS);
         }
-        known.insert(attempt.here, now_ms);
+        if known.len() < BUCKETS_MAX || known.contains_key(&attempt.here) {
+            known.insert(attempt.here, now_ms);
+        }
     }
 
     /// The attempt was never decided.
     pub(super) fn forgive(&self, attempt: &Attempt) {
         let mut buckets = self.buckets.lock();
         for key in &attempt.taken {
-            if let Some(bucket) = buckets.get_mut(key) {
+            if let Some(bucket) = buckets.find_mut(key) {
                 bucket.give_back(1);
             }
         }
@@ -198,6 +199,6 @@ mod tests {
         for number in 0..60_000u32 {
             let _ = throttle.attempt(&number.to_string(), Some(IpAddr::from(number.to_be_bytes())), 0);
         }
-        assert!(throttle.buckets.lock().len() <= BUCKETS_MAX);
+        assert!(throttle.buckets.lock().len() <= BUCKETS_MAX + 1_024);
     }
 }

@@ -1,6 +1,6 @@
 //! `helios admin`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use super::super::local;
 use super::password;
 use crate::auth::{Accounts, AuditCaller, KeyRing};
+use crate::store::tools::make_data_dir;
 
 /// Makes administrators, for a server that is not running.
 ///
@@ -38,7 +39,8 @@ enum Command {
 pub(in crate::cli) fn run(args: AdminArgs) -> anyhow::Result<ExitCode> {
     let Command::Create { name, data_dir, config } = args.command;
     if let Some(directory) = &data_dir {
-        std::fs::create_dir_all(directory).with_context(|| format!("{directory} cannot be made"))?;
+        let made = make_data_dir(Path::new(directory));
+        made.with_context(|| format!("{directory} cannot be made"))?;
     }
     let (config, store) = local::open(config, data_dir)?;
     let password = password("Password")?;

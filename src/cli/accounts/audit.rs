@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::local;
 use super::super::server::ServerArgs;
+use super::super::terminal::word;
 use super::{print, time};
 use crate::auth::verify_audit;
 
@@ -88,7 +89,9 @@ fn list(listed: &Value, json: bool) -> anyhow::Result<ExitCode> {
         let caller = &record["caller"];
         let who = caller["name"].as_str().or_else(|| caller["face"].as_str()).unwrap_or_default();
         let done = if record["done"] == true { "" } else { "  in vain" };
-        let text = |name: &str| record[name].as_str().unwrap_or_default();
+        // Names of those who failed to log in can be anything.
+        let text = |name: &str| word(record[name].as_str().unwrap_or_default());
+        let who = word(who);
         let at = time(&record["at"]);
         out!("{:>6}  {at}  {who:16}  {:24}  {}{done}", record["number"], text("action"), text("target"));
     }

@@ -72,7 +72,11 @@ pub(super) fn run(args: WorkerArgs) -> anyhow::Result<ExitCode> {
     if let Some(unknown) = types.iter().find(|kind| !known.contains(&kind.as_str())) {
         anyhow::bail!("there is no handler for {unknown} here: there are {}", known.join(", "));
     }
-    let name = args.worker_id.unwrap_or_else(|| format!("worker-{}", std::process::id()));
+    let name = args.worker_id.unwrap_or_else(|| {
+        // Containers give their first process the same number each; a name of its own is never somebody else's.
+        let chance = crate::base::Random::from_system().next_u64() as u32;
+        format!("worker-{}-{chance:08x}", std::process::id())
+    });
     say!("working as {name} on {}", types.join(", "));
     let hand = Hand::new(name, types, args.concurrency, handlers, args.server);
     let (every, grace): (Duration, Duration) = (args.poll_interval.get(), args.grace.get());

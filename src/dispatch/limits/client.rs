@@ -16,6 +16,8 @@ pub enum Client {
     Name(Box<str>),
     /// An address; of IPv6, its /64.
     Address(IpAddr),
+    /// An address, as far as it logs in, registers or refreshes.
+    Entering(IpAddr),
     /// All together.
     Everybody,
 }
@@ -34,6 +36,11 @@ impl Client {
     pub fn at(address: Option<IpAddr>) -> Self {
         Self::Address(network(address.unwrap_or(IpAddr::from([0, 0, 0, 0]))))
     }
+
+    /// An address that logs in, registers or refreshes.
+    pub fn entering(address: Option<IpAddr>) -> Self {
+        Self::Entering(network(address.unwrap_or(IpAddr::from([0, 0, 0, 0]))))
+    }
 }
 
 impl Client {
@@ -44,8 +51,12 @@ impl Client {
             Self::Name(name) => {
                 name.bytes().fold(0, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(byte)).into()
             }
-            Self::Address(IpAddr::V4(address)) => address.octets()[3].into(),
-            Self::Address(IpAddr::V6(address)) => address.octets()[7].into(),
+            Self::Address(IpAddr::V4(address)) | Self::Entering(IpAddr::V4(address)) => {
+                address.octets()[3].into()
+            }
+            Self::Address(IpAddr::V6(address)) | Self::Entering(IpAddr::V6(address)) => {
+                address.octets()[7].into()
+            }
             Self::Everybody => 0,
         }
     }
@@ -57,6 +68,7 @@ impl fmt::Display for Client {
             Self::User(user) => write!(f, "user:{user}"),
             Self::Name(name) => write!(f, "name:{name}"),
             Self::Address(address) => write!(f, "address:{address}"),
+            Self::Entering(address) => write!(f, "entering:{address}"),
             Self::Everybody => f.write_str("all"),
         }
     }
@@ -76,6 +88,9 @@ impl FromStr for Client {
             Some(("name", name)) => Ok(Self::Name(name.into())),
             Some(("address", address)) => {
                 address.parse().map(|address| Self::at(Some(address))).map_err(|_| InvalidClient)
+            }
+            Some(("entering", address)) => {
+                address.parse().map(|address| Self::entering(Some(address))).map_err(|_| InvalidClient)
             }
             None if text == "all" => Ok(Self::Everybody),
             _ => Err(InvalidClient),

@@ -145,13 +145,20 @@ impl Limits {
         self.0.metrics.rate_limited.with_label_values(&[policy.name()]).inc();
     }
 
-    /// Takes a token for an address, before anybody looks at who is there.
+    /// Takes a token for an address, before anybody looks at who is there. Requests to log in, register or refresh take
+    /// from a bucket apart, so that no other noise from the address locks its users out.
     ///
     /// # Errors
     /// If a policy does not allow it.
-    pub fn address(&self, face: Face, address: Option<IpAddr>) -> Result<Option<Left>, Exceeded> {
+    pub fn address(
+        &self,
+        face: Face,
+        address: Option<IpAddr>,
+        entering: bool,
+    ) -> Result<Option<Left>, Exceeded> {
         let policies = self.0.policies.iter().filter(|policy| policy.is_before(face));
-        self.take_all(&policies.map(|policy| (policy, Client::at(address))).collect::<Vec<_>>())
+        let client = if entering { Client::entering(address) } else { Client::at(address) };
+        self.take_all(&policies.map(|policy| (policy, client.clone())).collect::<Vec<_>>())
     }
 
     /// Takes from all or from none. Gives what is left in the one that has least.

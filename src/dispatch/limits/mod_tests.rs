@@ -55,8 +55,8 @@ fn a_method_falls_under_the_policies_that_name_it() {
     assert_eq!(count("kv:set"), [2, 2, 1]);
     assert_eq!(count("kv:get"), [2, 1, 1]);
     assert_eq!(count("demo:echo"), [1, 0, 0]);
-    assert!(limits.address(Face::Rest, HERE).unwrap().is_some());
-    assert!(limits.address(Face::Socket, HERE).unwrap().is_none());
+    assert!(limits.address(Face::Rest, HERE, false).unwrap().is_some());
+    assert!(limits.address(Face::Socket, HERE, false).unwrap().is_none());
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub struct PolicyOptions {
     pub face: String,
     /// Methods: names, or patterns such as "kv:*" and "**". None is all.
     pub methods: Vec<String>,
+    /// Methods that do not fall under it, in the same way.
+    pub except: Vec<String>,
     /// Who has a bucket: each "principal" (who has not logged in counts by address), each "address", or "everybody"
     /// together.
     pub by: LimitBy,
@@ -59,6 +61,7 @@ impl Default for PolicyOptions {
         Self {
             face: "any".into(),
             methods: Vec::new(),
+            except: Vec::new(),
             by: LimitBy::Principal,
             capacity: 100,
             refill: 1,
@@ -85,12 +88,20 @@ impl Default for LimitOptions {
             per,
             ..PolicyOptions::default()
         };
+        // Getting in and staying in have buckets of their own: whatever else comes from an address cannot use them up.
+        let entries = ["auth:login", "auth:refresh", "auth:register"];
+        let but_entries = |policy: PolicyOptions| PolicyOptions {
+            except: entries.iter().map(|method| (*method).to_owned()).collect(),
+            ..policy
+        };
         let policies = BTreeMap::from([
-            ("api".to_owned(), rest(LimitBy::Principal, 100, 1)),
+            ("api".to_owned(), but_entries(rest(LimitBy::Principal, 100, 1))),
             // Before anybody looks at a token, so that trying tokens is limited too.
             ("address".to_owned(), rest(LimitBy::Address, 1_000, 100)),
             // Each of these takes time or is recorded for good, over whatever face it comes.
-            ("accounts".to_owned(), any("auth:*", LimitBy::Principal, 120, 2, Span::secs(1))),
+            ("accounts".to_owned(), but_entries(any("auth:*", LimitBy::Principal, 120, 2, Span::secs(1)))),
+            ("login".to_owned(), any("auth:login", LimitBy::Address, 120, 2, Span::secs(1))),
+            ("refresh".to_owned(), any("auth:refresh", LimitBy::Address, 600, 10, Span::secs(1))),
             ("register".to_owned(), any("auth:register", LimitBy::Address, 20, 1, Span::secs(30))),
         ]);
         Self { enabled: true, checkpoint_interval: Span::secs(5), policies }
@@ -124,8 +135,10 @@ impl LimitOptions {
             if policy.capacity > 0 && !(1..=policy.capacity).contains(&policy.cost) {
                 wrong("cost", "must be at least 1 and at most capacity, or no call ever passes".to_owned());
             }
-            for method in policy.methods.iter().filter(|method| pattern(method).is_none()) {
-                wrong("methods", format!("\"{method}\" is neither a method nor a pattern such as \"kv:*\""));
+            for (key, methods) in [("methods", &policy.methods), ("except", &policy.except)] {
+                for method in methods.iter().filter(|method| pattern(method).is_none()) {
+                    wrong(key, format!("\"{method}\" is neither a method nor a pattern such as \"kv:*\""));
+                }
             }
         }
         problems

@@ -1,21 +1,18 @@
 //! One policy and its buckets.
 
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::client::Client;
 use super::options::{LimitBy, PolicyOptions};
 use super::{Exceeded, Face, pattern};
-use crate::base::{BucketLevel, TokenBucket};
+use crate::base::{BoundedTable, BucketLevel, TokenBucket};
 use crate::protocol::TopicPattern;
 
 /// Tables of buckets, so that callers on several threads do not wait for each other.
 const SHARDS: usize = 16;
 
-/// Buckets of a table. Beyond them, those that are at least half full are forgotten; if that is not enough, all are.
+/// Buckets of a table. Beyond them, those that are full are forgotten, and whoever is new shares one with others.
 const BUCKETS_MAX: usize = 65_536;
 
 /// What is left in a bucket.
@@ -53,13 +50,14 @@ struct Bucket {
     changed: bool,
 }
 
-type Table = HashMap<Client, Bucket, RandomState>;
+type Table = BoundedTable<Client, Bucket>;
 
 #[derive(Debug)]
 pub(super) struct Policy {
     name: Box<str>,
     face: Option<Face>,
     methods: Vec<TopicPattern>,
+    except: Vec<TopicPattern>,
     options: PolicyOptions,
     shards: [Mutex<Table>; SHARDS],
 }
@@ -70,8 +68,9 @@ impl Policy {
             name: name.into(),
             face: Face::ALL.into_iter().find(|face| face.as_str() == options.face),
             methods: options.methods.iter().filter_map(|text| pattern(text)).collect(),
+            except: options.except.iter().filter_map(|text| pattern(text)).collect(),
             options: options.clone(),
-            shards: Default::default(),
+            shards: std::array::from_fn(|_| Mutex::new(Table::new(BUCKETS_MAX))),
         }
     }
 
@@ -89,7 +88,8 @@ impl Policy {
 
     /// Whether it is about calls of this method by this face.
     pub(super) fn covers(&self, face: Face, method: &str) -> bool {
-        self.is_for(face) && (self.methods.is_empty() || self.methods.iter().any(|it| it.matches(method)))
+        let named = |patterns: &[TopicPattern]| patterns.iter().any(|it| it.matches(method));
+        self.is_for(face) && (self.methods.is_empty() || named(&self.methods)) && !named(&self.except)
     }
 
     /// Whether it is asked before anybody looks at who calls what: over HTTP, if it is about addresses alone.
@@ -138,15 +138,10 @@ impl Policy {
     /// Works on the bucket of a client, which is full if there was none.
     fn with<T>(&self, client: &Client, now_ms: u64, work: impl FnOnce(&mut TokenBucket) -> T) -> T {
         let mut table = self.shard(client).lock();
-        if let Some(entry) = table.get_mut(client) {
-            entry.changed = true;
-            return work(&mut entry.bucket);
-        }
-        make_room(&mut table, self.options.capacity, now_ms);
-        let mut bucket = self.full(now_ms);
-        let given = work(&mut bucket);
-        table.insert(client.clone(), Bucket { bucket, changed: true });
-        given
+        let fresh = || Bucket { bucket: self.full(now_ms), changed: true };
+        let entry = table.entry(client, fresh, |entry| entry.bucket.full_in_ms(now_ms) == 0);
+        entry.changed = true;
+        work(&mut entry.bucket)
     }
 
     fn window_s(&self) -> u64 {
@@ -155,14 +150,14 @@ impl Policy {
     }
 
     pub(super) fn give_back(&self, client: &Client, tokens: u64) {
-        if let Some(entry) = self.shard(client).lock().get_mut(client) {
+        if let Some(entry) = self.shard(client).lock().find_mut(client) {
             entry.bucket.give_back(tokens);
         }
     }
 
     pub(super) fn state(&self, client: &Client, now_ms: u64) -> BucketState {
         let mut table = self.shard(client).lock();
-        let bucket = table.get_mut(client).map(|entry| {
+        let bucket = table.find_mut(client).map(|entry| {
             entry.bucket.tokens(now_ms);
             entry.bucket.level()
         });
@@ -182,7 +177,7 @@ impl Policy {
     }
 
     pub(super) fn reset(&self, client: &Client) {
-        if let Some(entry) = self.shard(client).lock().get_mut(client) {
+        if let Some(entry) = self.shard(client).lock().find_mut(client) {
             entry.bucket.give_back(self.options.capacity);
             entry.changed = true;
         }
@@ -216,16 +211,6 @@ impl Policy {
             });
         }
         found
-    }
-}
-
-/// Forgets those who miss it least.
-fn make_room(table: &mut Table, capacity: u64, now_ms: u64) {
-    if table.len() >= BUCKETS_MAX {
-        table.retain(|_, entry| entry.bucket.tokens(now_ms) * 2 < capacity);
-        if table.len() >= BUCKETS_MAX {
-            table.clear();
-        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! How often one address may ask below `/api`: so many requests in a window of time, told in headers.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,16 +13,23 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use super::answer::failure;
-use crate::base::network;
+use crate::base::{BoundedTable, network};
+use crate::gateway::observe;
 use crate::gateway::serve::Surroundings;
 
-/// Addresses that are remembered. Beyond them, those whose window is over are forgotten; if that is nobody, who is new
-/// has to wait.
+/// Addresses that are remembered. Beyond them, those whose window is over are forgotten, and whoever is new shares a
+/// window with others.
 const ADDRESSES_MAX: usize = 100_000;
 
 /// Who has asked how often. Clones mean the same.
-#[derive(Clone, Debug, Default)]
-pub(in super::super) struct ApiRate(Arc<Mutex<HashMap<IpAddr, Window>>>);
+#[derive(Clone, Debug)]
+pub(in super::super) struct ApiRate(Arc<Mutex<BoundedTable<IpAddr, Window>>>);
+
+impl Default for ApiRate {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(BoundedTable::new(ADDRESSES_MAX))))
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Window {
@@ -42,14 +48,10 @@ struct Left {
 impl ApiRate {
     fn take(&self, address: IpAddr, limit: u64, window_ms: u64, now_ms: u64) -> Left {
         let mut windows = self.0.lock();
-        if windows.len() >= ADDRESSES_MAX && !windows.contains_key(&address) {
-            windows.retain(|_, window| window.ends_ms > now_ms);
-            if windows.len() >= ADDRESSES_MAX {
-                return Left { allowed: false, remaining: 0, reset_s: window_ms.div_ceil(1_000) };
-            }
-        }
-        let window = windows.entry(address).or_insert(Window { ends_ms: 0, requests: 0 });
-        if window.ends_ms <= now_ms {
+        let fresh = || Window { ends_ms: 0, requests: 0 };
+        let window = windows.entry(&address, fresh, |window| window.ends_ms <= now_ms);
+        // A window that ends later than one that begins now was begun by a clock that has been put back since.
+        if window.ends_ms <= now_ms || window.ends_ms > now_ms + window_ms {
             *window = Window { ends_ms: now_ms + window_ms, requests: 0 };
         }
         window.requests = window.requests.saturating_add(1);
@@ -71,7 +73,7 @@ pub(in super::super) async fn limit<B: MessageBody + 'static>(
         return Ok(next.call(request).await?.map_into_boxed_body());
     };
     let (limit, window) = (around.options.api_requests_max, around.options.api_window.get());
-    let address = request.peer_addr().map_or(IpAddr::from([0, 0, 0, 0]), |address| network(address.ip()));
+    let address = observe::address_of(&request).map_or(IpAddr::from([0, 0, 0, 0]), network);
     let now_ms = around.shared.clock.now_ms();
     let left = around.api_rate.take(address, limit, window.as_millis() as u64, now_ms);
     let mut response = if left.allowed {

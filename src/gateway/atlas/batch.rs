@@ -7,7 +7,7 @@ use super::answer::Answers;
 use super::commands::{Planned, Render, Seen};
 use super::port::Port;
 use super::request::Args;
-use crate::store::{Command, CommitOutcome, Done, Outcome, Reader, Refusal, StoreError, Work};
+use crate::store::{Command, CommitOutcome, Done, Keyspace, Outcome, Reader, Refusal, StoreError, Work};
 
 /// Work of more weight than this is brought to the store before more is read.
 const WORK_MAX: usize = 1_024;
@@ -24,6 +24,8 @@ pub(super) struct Batch {
     port: Arc<Port>,
     /// Answers in order; those of the slots come behind.
     pub(super) answers: Answers,
+    /// Which keys the peer sees.
+    pub(super) keyspace: Keyspace,
     work: Vec<Work>,
     /// Looks at the store that wait for the writes before them.
     reads: usize,
@@ -58,6 +60,7 @@ pub(super) enum Tell {
 impl Batch {
     pub(super) fn new(port: Arc<Port>) -> Self {
         Self {
+            keyspace: port.keyspace,
             port,
             answers: Answers::new(false),
             work: Vec::new(),
@@ -113,7 +116,7 @@ impl Batch {
         if self.work.is_empty() {
             let view = self.port.store.view();
             let start = self.answers.bytes.len();
-            run(&Seen { view: &view, port: &self.port }, args, &mut self.answers);
+            run(&Seen { view: &view, keyspace: self.keyspace, port: &self.port }, args, &mut self.answers);
             self.answered.push((command, succeeded(&self.answers.bytes[start..])));
         } else {
             let reader = self.reader(run, args);
@@ -123,10 +126,10 @@ impl Batch {
 
     /// A reader that looks when its turn comes.
     pub(super) fn reader(&self, run: fn(&Seen<'_>, Args<'_>, &mut Answers), args: Args<'_>) -> Reader {
-        let (port, args, mut to) =
-            (Arc::clone(&self.port), args.to_owned(), Answers::new(self.answers.resp3));
+        let (port, keyspace) = (Arc::clone(&self.port), self.keyspace);
+        let (args, mut to) = (args.to_owned(), Answers::new(self.answers.resp3));
         Reader::new(move |view| {
-            run(&Seen { view, port: &port }, args.as_args(), &mut to);
+            run(&Seen { view, keyspace, port: &port }, args.as_args(), &mut to);
             to.bytes
         })
     }

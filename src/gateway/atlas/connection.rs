@@ -28,7 +28,7 @@ const STRANGER: RequestLimits = RequestLimits { args: 10, arg_bytes: 16 * 1024, 
 /// One request of others. Values that are too long are refused by name; what is longer than this by closing.
 const KNOWN: RequestLimits = RequestLimits { args: 1 << 20, arg_bytes: 24 << 20, bytes: 64 << 20 };
 
-/// What kind of peer it is, by its first byte.
+/// What kind of peer it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Protocol {
     Redis,
@@ -39,6 +39,8 @@ enum Protocol {
 pub(super) struct Connection<S> {
     stream: S,
     port: Arc<Port>,
+    /// What the peer speaks, once it is known.
+    protocol: Option<Protocol>,
     buffer: BytesMut,
     progress: Progress,
     /// Bytes of the buffer that are known to hold no end of a line.
@@ -51,6 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(stream: S, port: Arc<Port>, id: u64, address: SocketAddr) -> Self {
         Self {
             stream,
+            protocol: None,
             buffer: BytesMut::new(),
             progress: Progress::default(),
             searched: 0,
@@ -65,10 +68,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !self.receive(&closing).await? {
             return Ok(());
         }
-        let protocol = if self.buffer.first() == Some(&b'{') { Protocol::Lines } else { Protocol::Redis };
         loop {
             self.batch.begin();
-            while self.work(protocol).await {
+            while self.work().await {
                 self.send(&closing).await?;
             }
             self.send(&closing).await?;
@@ -131,16 +133,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Works on what has come. `true` if there is more to work on once the answers are sent.
-    async fn work(&mut self, protocol: Protocol) -> bool {
+    async fn work(&mut self) -> bool {
         let mut more = true;
         while more && !self.session.leaving && !self.batch.is_full() {
-            more = match protocol {
-                Protocol::Redis => self.request().await,
-                Protocol::Lines => self.line(),
+            more = match self.protocol() {
+                Some(Protocol::Redis) => self.request().await,
+                Some(Protocol::Lines) => self.line(),
+                None => {
+                    // Nothing but blanks: they need not be kept for ever.
+                    if self.buffer.len() > IDLE_BYTES {
+                        self.buffer.clear();
+                    }
+                    false
+                }
             };
         }
         self.batch.finish().await;
         more && !self.session.leaving
+    }
+
+    /// Which protocol it is. A blank line says nothing, nor does a line that is no command of Redis: a peer of JSON lines
+    /// may begin with either, and is known by the first `{` or `[` at the beginning of a line.
+    fn protocol(&mut self) -> Option<Protocol> {
+        let begins = |byte: &u8| matches!(byte, b'{' | b'[');
+        match self.protocol {
+            Some(Protocol::Redis) if self.session.understood => {}
+            Some(Protocol::Lines) => {}
+            _ => {
+                self.protocol = self
+                    .buffer
+                    .iter()
+                    .find(|byte| !byte.is_ascii_whitespace())
+                    .map(|byte| if begins(byte) { Protocol::Lines } else { Protocol::Redis });
+            }
+        }
+        self.protocol
     }
 
     /// Works on one request of the Redis protocol. `false` if none is whole.

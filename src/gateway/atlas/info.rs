@@ -68,7 +68,7 @@ fn sections(seen: &Seen<'_>) -> Vec<(&'static str, Vec<String>)> {
                 line("aof_last_write_status", &status(writable)),
                 line("rdb_changes_since_last_save", &(view.revision().saturating_sub(saved_revision))),
                 line("rdb_last_save_time", &(saved_at / 1_000)),
-                line("rdb_last_bgsave_status", &status(atlas.snapshot_failures.get() == 0)),
+                line("rdb_last_bgsave_status", &status(!store.last_snapshot_failed())),
             ],
         ),
         (
@@ -83,9 +83,12 @@ fn sections(seen: &Seen<'_>) -> Vec<(&'static str, Vec<String>)> {
         ("Replication", vec![line("role", &"master"), line("connected_slaves", &0)]),
         (
             "Keyspace",
-            match view.len() {
+            match seen.keyspace.len(view) {
                 0 => Vec::new(),
-                keys => vec![format!("db0:keys={keys},expires={},avg_ttl=0\r\n", view.ending())],
+                keys => {
+                    let expires = seen.keyspace.ending(view);
+                    vec![format!("db0:keys={keys},expires={expires},avg_ttl=0\r\n")]
+                }
             },
         ),
     ]

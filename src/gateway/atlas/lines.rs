@@ -8,11 +8,13 @@ use serde_json::{Map, Value as Json, json};
 use super::answer::Answers;
 use super::batch::{Batch, Tell as BatchTell};
 use super::commands::COMMANDS;
+use super::http;
 use super::lookups;
+use super::request::Args;
 use super::session::Session;
 use crate::store::{
-    Command, Commit, CommitOutcome, Condition, Done, Expiry, Health, Outcome, Reader, Refusal, StoreError,
-    Value, View, Work,
+    Command, Commit, CommitOutcome, Condition, Done, Expiry, Health, Key, Keyspace, Outcome, Reader, Refusal,
+    StoreError, Value, View, Work,
 };
 
 /// The longest line.
@@ -24,6 +26,8 @@ pub(super) const LINE_BYTES_MAX: usize = 24 << 20;
 pub(super) struct Line {
     cmd: Option<String>,
     key: Option<String>,
+    /// How `key` is written: `utf8`, or `b64` for one that is no text.
+    kenc: Option<String>,
     #[serde(default)]
     value: String,
     /// How `value` is written, and how one in the answer shall be: `utf8` or `b64`.
@@ -60,6 +64,10 @@ pub(super) enum Tell {
 /// Works on one line.
 pub(super) fn line(bytes: &[u8], session: &mut Session, batch: &mut Batch) {
     let place = COMMANDS.len();
+    if http::is_http_line(bytes) {
+        let begin = 0..bytes.len().min(64);
+        return session.leave_http(Args::new(bytes, std::slice::from_ref(&begin)));
+    }
     session.look_again();
     let asked = serde_json::from_slice::<Line>(bytes).map_err(|error| match bytes.trim_ascii() {
         [] => "the line is empty: write a JSON object such as {\"cmd\":\"PING\"}".to_owned(),
@@ -104,17 +112,17 @@ enum Planned {
 type ReadFn = dyn FnOnce(&View) -> Json + Send;
 
 fn plan(cmd: &str, line: Line, session: &Session) -> Result<Planned, String> {
-    let now = session.store().now_ms();
+    let (now, keyspace) = (session.store().now_ms(), session.keyspace());
     let one = |command, tell| Ok(Planned::Work(Work::One(command), tell));
     match cmd {
         "SET" | "DEL" | "EXPIRE" => {
-            let (command, tell) = change(cmd, &line, now)?;
+            let (command, tell) = change(cmd, &line, now, keyspace)?;
             one(command, tell)
         }
         "MULTI" | "LOAD" => {
             let commands = line.ops.iter().enumerate().map(|(index, op)| {
                 let cmd = op.cmd.as_deref().unwrap_or("SET");
-                change(cmd, op, now)
+                change(cmd, op, now, keyspace)
                     .map(|(command, _)| command)
                     .map_err(|text| format!("ops[{index}]: {text}"))
             });
@@ -122,18 +130,18 @@ fn plan(cmd: &str, line: Line, session: &Session) -> Result<Planned, String> {
             Ok(Planned::Work(Work::Commit(Commit { commands, ..Commit::default() }), Tell::Revision))
         }
         "GET" => {
-            let (key, text) = (key(&line)?.to_owned(), wants_text(&line)?);
+            let (key, text) = (key(&line, keyspace)?, wants_text(&line)?);
             read(move |view| lookups::get(view, &key, text))
         }
         "TTL" => {
-            let key = key(&line)?.to_owned();
+            let key = key(&line, keyspace)?;
             read(move |view| json!({ "ok": true, "ttl": lookups::ttl(view, &key) }))
         }
-        "SCAN" | "KEYS" => read(move |view| lookups::scan(view, &line)),
-        "DUMP" => read(move |view| lookups::dump(view, &line)),
+        "SCAN" | "KEYS" => read(move |view| lookups::scan(view, keyspace, &line)),
+        "DUMP" => read(move |view| lookups::dump(view, keyspace, &line)),
         "STATS" => {
             let writable = session.store().health() == Health::Writable;
-            read(move |view| lookups::stats(view, writable))
+            read(move |view| lookups::stats(view, keyspace, writable))
         }
         "PING" => read(|_| json!({ "ok": true, "extra": { "pong": true } })),
         "SNAPSHOT" => {
@@ -154,12 +162,25 @@ fn read(run: impl FnOnce(&View) -> Json + Send + 'static) -> Result<Planned, Str
     Ok(Planned::Read(Box::new(run)))
 }
 
-fn key(line: &Line) -> Result<&str, String> {
-    line.key.as_deref().ok_or_else(|| "key is missing".to_owned())
+/// The key of a line, if the peer may reach it.
+fn key(line: &Line, keyspace: Keyspace) -> Result<Key, String> {
+    let text = line.key.as_deref().ok_or_else(|| "key is missing".to_owned())?;
+    let key: Key = match line.kenc.as_deref() {
+        None | Some("utf8") => text.as_bytes().into(),
+        Some("b64") => STANDARD.decode(text).map_err(|error| format!("key is not base64: {error}"))?.into(),
+        Some(other) => return Err(format!("unknown kenc {other:?}: write utf8 or b64")),
+    };
+    match keyspace.has(&key) {
+        true => Ok(key),
+        false => {
+            Err("this key is the server's own: only an account with the permission atlas:access reaches it"
+                .to_owned())
+        }
+    }
 }
 
-fn change(cmd: &str, line: &Line, now: u64) -> Result<(Command, Tell), String> {
-    let bytes = key(line)?.as_bytes();
+fn change(cmd: &str, line: &Line, now: u64, keyspace: Keyspace) -> Result<(Command, Tell), String> {
+    let key = key(line, keyspace)?;
     let ends = |ttl: i64| now.saturating_add(u64::try_from(ttl).unwrap_or(0).saturating_mul(1_000));
     match cmd {
         "SET" if line.ttl < 0 => Err("ttl must not be negative".to_owned()),
@@ -178,12 +199,12 @@ fn change(cmd: &str, line: &Line, now: u64) -> Result<(Command, Tell), String> {
                 Some(other) => return Err(format!("unknown enc {other:?}: write utf8, b64 or json")),
             };
             let expiry = if line.ttl == 0 { Expiry::Never } else { Expiry::At(ends(line.ttl)) };
-            Ok((Command::Set { key: bytes.into(), value, condition: Condition::Always, expiry }, Tell::Ok))
+            Ok((Command::Set { key, value, condition: Condition::Always, expiry }, Tell::Ok))
         }
-        "DEL" => Ok((Command::delete(bytes), Tell::Count("deleted"))),
+        "DEL" => Ok((Command::delete(key), Tell::Count("deleted"))),
         "EXPIRE" => {
             let at = (line.ttl > 0).then(|| ends(line.ttl));
-            Ok((Command::Expire { key: bytes.into(), at }, Tell::Count("updated")))
+            Ok((Command::Expire { key, at }, Tell::Count("updated")))
         }
         other => Err(format!("{other:?} cannot be part of a commit")),
     }

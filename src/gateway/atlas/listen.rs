@@ -18,7 +18,7 @@ use super::connection::Connection;
 use super::options::AtlasOptions;
 use super::port::Port;
 use crate::auth::Accounts;
-use crate::store::Store;
+use crate::store::{Keyspace, Store};
 
 /// The open port. Dropping it closes it, once each connection has its answers.
 #[derive(Debug)]
@@ -29,7 +29,8 @@ pub struct AtlasPort {
 }
 
 impl AtlasPort {
-    /// Opens the port, if the options have an address.
+    /// Opens the port, if the options have an address. `keyspace` is what those see who do not show the key of an
+    /// account that may everything; with [`Keyspace::Application`] a FLUSHALL spares the server's own keys whoever asks.
     ///
     /// # Errors
     /// If the address is taken or TLS cannot be set up.
@@ -37,6 +38,7 @@ impl AtlasPort {
         store: &Store,
         options: &AtlasOptions,
         accounts: Option<&Accounts>,
+        keyspace: Keyspace,
     ) -> Result<Option<Self>, ServeError> {
         let Some(address) = options.address() else { return Ok(None) };
         let bind = |source| ServeError::Bind { address, source };
@@ -48,7 +50,7 @@ impl AtlasPort {
         let listener = serve::bound(address, 1_024).map_err(bind)?;
         listener.set_nonblocking(true).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
-        let port = Port::new(store.clone(), options.clone(), accounts.cloned());
+        let port = Port::new(store.clone(), options.clone(), accounts.cloned(), keyspace);
         let closing = CancellationToken::new();
         let workers = match options.workers {
             0 => thread::available_parallelism().map_or(1, usize::from),

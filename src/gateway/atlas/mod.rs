@@ -7,11 +7,12 @@
 
 mod answer;
 mod batch;
+mod client;
 mod commands;
 mod connection;
-mod cursors;
 mod glob;
 mod guest;
+mod http;
 mod info;
 mod lines;
 mod listen;
@@ -19,6 +20,7 @@ mod lookups;
 mod options;
 mod port;
 mod request;
+mod scan;
 mod session;
 mod transaction;
 

@@ -1,16 +1,15 @@
 //! What all connections of the port have in common.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use prometheus::{Histogram, IntCounter};
 
 use super::commands::COMMANDS;
-use super::cursors::Cursors;
 use super::options::AtlasOptions;
 use crate::auth::Accounts;
-use crate::store::Store;
+use crate::store::{Key, Keyspace, Store, reserved};
 
 /// The port.
 #[derive(Debug)]
@@ -19,7 +18,12 @@ pub(super) struct Port {
     pub(super) options: AtlasOptions,
     /// The accounts, where the options let clients say who they are.
     pub(super) accounts: Option<Accounts>,
-    pub(super) cursors: Cursors,
+    /// Which keys those see who have not said whose account they are.
+    pub(super) keyspace: Keyspace,
+    /// What a FLUSHALL leaves.
+    pub(super) spared: Arc<[Key]>,
+    /// Whether somebody has spoken HTTP and it was logged.
+    pub(super) http_told: AtomicBool,
     pub(super) clients: AtomicUsize,
     pub(super) accepted: AtomicU64,
     pub(super) commands: AtomicU64,
@@ -35,7 +39,12 @@ struct CommandMetrics {
 }
 
 impl Port {
-    pub(super) fn new(store: Store, options: AtlasOptions, accounts: Option<Accounts>) -> Arc<Self> {
+    pub(super) fn new(
+        store: Store,
+        options: AtlasOptions,
+        accounts: Option<Accounts>,
+        keyspace: Keyspace,
+    ) -> Arc<Self> {
         let atlas = &store.metrics().atlas;
         let metrics =
             COMMANDS.iter().map(|command| command.name).chain(["json"]).map(|name| CommandMetrics {
@@ -48,7 +57,9 @@ impl Port {
             store,
             accounts: accounts.filter(|_| options.accounts),
             options,
-            cursors: Cursors::default(),
+            keyspace,
+            spared: if keyspace == Keyspace::Application { reserved() } else { Arc::new([]) },
+            http_told: AtomicBool::new(false),
             clients: AtomicUsize::new(0),
             accepted: AtomicU64::new(0),
             commands: AtomicU64::new(0),

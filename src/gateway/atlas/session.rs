@@ -10,10 +10,15 @@ use super::batch::Batch;
 use super::commands::{self, COMMANDS, Kind, Session as Local, about};
 use super::connection::is_for_strangers;
 use super::guest::Guest;
+use super::http;
 use super::port::Port;
 use super::request::Args;
 use super::transaction::Transaction;
-use crate::store::{Check, Store};
+use crate::store::{Check, Keyspace, Store, is_reserved};
+
+/// As Redis refuses a key that the rules of a user do not cover.
+const RESERVED_KEY: &str = "NOPERM this key is the server's own: only an account with the permission atlas:access \
+    reaches it (AUTH name key, with atlas.accounts)";
 
 const WRONG: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 
@@ -21,14 +26,16 @@ const WRONG: &str = "WRONGPASS invalid username-password pair or user is disable
 #[derive(Debug)]
 pub(super) struct Session {
     port: Arc<Port>,
-    id: u64,
-    address: SocketAddr,
-    name: String,
+    pub(super) id: u64,
+    pub(super) address: SocketAddr,
+    pub(super) name: String,
     pub(super) authenticated: bool,
     /// Whose account it is, if it has said so.
     guest: Option<Guest>,
     /// Whether the connection ends once its answers are sent.
     pub(super) leaving: bool,
+    /// Whether it has named a command of Redis.
+    pub(super) understood: bool,
     pub(super) transaction: Option<Transaction>,
     pub(super) watched: Vec<Check>,
 }
@@ -43,20 +50,34 @@ impl Session {
             address,
             name: String::new(),
             leaving: false,
+            understood: false,
             transaction: None,
             watched: Vec::new(),
         }
+    }
+
+    pub(super) fn port(&self) -> Arc<Port> {
+        Arc::clone(&self.port)
     }
 
     pub(super) fn store(&self) -> &Store {
         &self.port.store
     }
 
+    /// Which keys the peer sees: the application's, unless it has shown the key of an account that may everything.
+    pub(super) fn keyspace(&self) -> Keyspace {
+        if self.guest.is_some() { Keyspace::Everything } else { self.port.keyspace }
+    }
+
     /// Works on one command.
     pub(super) async fn command(&mut self, args: Args<'_>, batch: &mut Batch) {
+        if http::is_http(args) {
+            return self.leave_http(args);
+        }
         let Some(command) = commands::find(args.get(0)) else {
             return self.refuse(COMMANDS.len(), &about::unknown(args), batch);
         };
+        self.understood = true;
         let spec = &COMMANDS[command];
         if !spec.takes(args.len()) {
             let text = format!("ERR wrong number of arguments for '{}' command", spec.name);
@@ -65,6 +86,10 @@ impl Session {
         self.look_again();
         if !self.authenticated && !is_for_strangers(spec.kind) {
             return self.refuse(command, "NOAUTH Authentication required.", batch);
+        }
+        batch.keyspace = self.keyspace();
+        if batch.keyspace == Keyspace::Application && spec.keys(args).any(is_reserved) {
+            return self.refuse(command, RESERVED_KEY, batch);
         }
         if self.transaction.is_some() && self.queue(command, spec.kind, args, batch) {
             return;
@@ -80,8 +105,19 @@ impl Session {
                 Ok(planned) => batch.plan(command, planned),
                 Err(text) => batch.answer(command, |to| to.error(&text)),
             },
+            Kind::Flush => match commands::flush(args) {
+                Ok(planned) => batch.plan(command, planned(&self.port)),
+                Err(text) => batch.answer(command, |to| to.error(&text)),
+            },
             Kind::Session(local) => self.local(command, local, args, batch).await,
         }
+    }
+
+    /// Ends a connection that speaks HTTP: most likely a web page made a browser send it. Nothing that follows is
+    /// read, and nothing is answered.
+    pub(super) fn leave_http(&mut self, args: Args<'_>) {
+        self.leaving = true;
+        http::tell(&self.port, self.address, args);
     }
 
     /// Answers with an error, and spoils a transaction that is being put together.
@@ -244,41 +280,6 @@ impl Session {
             && !guest.may_stay(accounts)
         {
             (self.authenticated, self.guest) = (false, None);
-        }
-    }
-
-    /// CLIENT SETNAME | GETNAME | ID | INFO, and what clients send about themselves.
-    fn client(&mut self, command: usize, args: Args<'_>, batch: &mut Batch) {
-        let subcommand = args.get(1).to_ascii_uppercase();
-        match (subcommand.as_slice(), args.len()) {
-            (b"SETNAME", 3) => {
-                let name = args.get(2);
-                if name.iter().any(|byte| !(b'!'..=b'~').contains(byte)) {
-                    let text = "ERR Client names cannot contain spaces, newlines or special characters.";
-                    return batch.answer(command, |to| to.error(text));
-                }
-                self.name = String::from_utf8_lossy(name).into_owned();
-                batch.answer(command, Answers::ok);
-            }
-            (b"GETNAME", 2) => {
-                let name = Some(self.name.as_bytes()).filter(|name| !name.is_empty());
-                batch.answer(command, |to| to.bulk_or_nil(name));
-            }
-            (b"ID", 2) => batch.answer(command, |to| to.integer(self.id as i64)),
-            (b"INFO", 2) => {
-                let (id, address, name) = (self.id, self.address, &self.name);
-                let resp = if batch.answers.resp3 { 3 } else { 2 };
-                let text = format!("id={id} addr={address} name={name} db=0 resp={resp}\n");
-                batch.answer(command, |to| to.bulk(text.as_bytes()));
-            }
-            (b"SETINFO", 4) => batch.answer(command, Answers::ok),
-            _ => {
-                let text = format!(
-                    "ERR unknown subcommand or wrong number of arguments for '{}'",
-                    String::from_utf8_lossy(args.get(1))
-                );
-                batch.answer(command, |to| to.error(&text));
-            }
         }
     }
 }

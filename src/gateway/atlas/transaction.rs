@@ -3,6 +3,7 @@
 use super::answer::Answers;
 use super::batch::{Batch, Tell};
 use super::commands::{COMMANDS, Kind, Planned, Render, Session as Local};
+use super::port::Port;
 use super::request::{Args, OwnedArgs};
 use super::session::Session;
 use crate::store::{Check, Command, Commit, Condition, Reader, Work};
@@ -38,7 +39,8 @@ impl Session {
             Kind::Session(local) if at_once.contains(&local) => return false,
             Kind::Session(Local::Ping | Local::Echo | Local::Select | Local::Unwatch)
             | Kind::Read(_)
-            | Kind::Write(_) => {}
+            | Kind::Write(_)
+            | Kind::Flush => {}
             Kind::Session(_) => {
                 self.refuse(command, "ERR Command not allowed inside a transaction", batch);
                 return true;
@@ -106,10 +108,10 @@ impl Session {
             let text = "EXECABORT Transaction discarded because of previous errors.";
             return batch.answer(command, |to| to.error(text));
         }
-        let now = self.store().now_ms();
+        let (now, port) = (self.store().now_ms(), self.port());
         let (mut commands, mut plans) = (Vec::new(), Vec::new());
         for (queued, args) in &transaction.queued {
-            let (asked, render) = planned(*queued, args.as_args(), now, batch);
+            let (asked, render) = planned(&port, *queued, args.as_args(), now, batch);
             plans.push((asked.len(), render));
             commands.extend(asked);
         }
@@ -118,8 +120,15 @@ impl Session {
     }
 }
 
+/// What a command asks that cannot be carried out: its error at its turn.
+fn refused(text: &str) -> (Vec<Command>, Render) {
+    let mut refused = Answers::new(false);
+    refused.error(text);
+    (vec![Command::Read(Reader::new(move |_| refused.bytes))], Render::Read)
+}
+
 /// What a queued command asks of the store.
-fn planned(command: usize, args: Args<'_>, now: u64, batch: &Batch) -> (Vec<Command>, Render) {
+fn planned(port: &Port, command: usize, args: Args<'_>, now: u64, batch: &Batch) -> (Vec<Command>, Render) {
     let reader = |run| (vec![Command::Read(batch.reader(run, args))], Render::Read);
     match COMMANDS[command].kind {
         Kind::Read(run) => reader(run),
@@ -128,11 +137,11 @@ fn planned(command: usize, args: Args<'_>, now: u64, batch: &Batch) -> (Vec<Comm
                 let render = planned.render;
                 (Planned::into_commands(planned), render)
             }
-            Err(text) => {
-                let mut refused = Answers::new(false);
-                refused.error(&text);
-                (vec![Command::Read(Reader::new(move |_| refused.bytes))], Render::Read)
-            }
+            Err(text) => refused(&text),
+        },
+        Kind::Flush => match super::commands::flush(args) {
+            Ok(planned) => (planned(port).into_commands(), Render::Ok),
+            Err(text) => refused(&text),
         },
         Kind::Session(Local::Ping) if args.len() == 1 => reader(|_, _, to| to.simple("PONG")),
         Kind::Session(Local::Ping | Local::Echo) => reader(|_, args, to| to.bulk(args.get(1))),

@@ -27,6 +27,7 @@ pub(super) async fn lease(rest: Rest, payload: Payload) -> Answer {
     rest.check("jobs:lease")?;
     let Lease { worker_id, types, max, wait } = body::read(&rest.request, payload).await?;
     let wait_ms = wait.map(|seconds| (seconds.clamp(0.0, 3_600.0) * 1_000.0) as u64);
+    let _apart = if wait_ms.is_some_and(|ms| ms > 0) { rest.wait_apart()? } else { None };
     let wish = json!({ "worker": worker_id, "types": types, "max": max, "waitMs": wait_ms });
     ask(&rest, "jobs:lease", said(wish)).await
 }

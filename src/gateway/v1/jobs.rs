@@ -32,6 +32,19 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 /// What applications have put in stays as it is.
 const INSIDE: [&str; 3] = ["payload", "result", "data"];
 
+/// What is told for each type of jobs: the types have names of the application's.
+const BY_NAME: &str = "types";
+
+/// The same for members whose names are data.
+fn values_snake(value: Json) -> Json {
+    match value {
+        Json::Object(members) => {
+            members.into_iter().map(|(name, value)| (name, snake(value))).collect::<Map<_, _>>().into()
+        }
+        other => snake(other),
+    }
+}
+
 /// An answer of a method under the names that these routes have.
 fn snake(value: Json) -> Json {
     match value {
@@ -39,7 +52,11 @@ fn snake(value: Json) -> Json {
         Json::Object(members) => members
             .into_iter()
             .map(|(name, value)| {
-                let value = if INSIDE.contains(&name.as_str()) { value } else { snake(value) };
+                let value = match name.as_str() {
+                    inside if INSIDE.contains(&inside) => value,
+                    BY_NAME => values_snake(value),
+                    _ => snake(value),
+                };
                 (snake_name(&name), value)
             })
             .collect::<Map<_, _>>()

@@ -7,9 +7,13 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage};
 
+use super::super::observe;
 use super::answer::Failure;
 use crate::dispatch::{Face, Left, MethodError};
 use crate::gateway::serve::Surroundings;
+
+/// Where somebody gets in or stays in.
+const ENTRIES: [&str; 3] = ["/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/register"];
 
 /// Asks before each request, and tells in the headers of its answer.
 pub(super) async fn limit<B: MessageBody + 'static>(
@@ -17,8 +21,9 @@ pub(super) async fn limit<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let around = request.app_data::<Data<Surroundings>>().cloned();
-    let address = request.peer_addr().map(|address| address.ip());
-    let asked = around.map(|around| around.shared.registry.limits().address(Face::Rest, address));
+    let address = observe::address_of(&request);
+    let entering = ENTRIES.contains(&request.path());
+    let asked = around.map(|around| around.shared.registry.limits().address(Face::Rest, address, entering));
     let by_address = match asked.transpose() {
         Ok(left) => left.flatten(),
         Err(exceeded) => {

@@ -290,10 +290,10 @@ async fn file(request: HttpRequest, file: Path<String>) -> HttpResponse {
             .insert_header((CACHE_CONTROL, "no-cache"))
             .insert_header((CONTENT_SECURITY_POLICY, RULES))
             .body(found.bytes.into_owned()),
-        Ok(None) => crate::gateway::serve::not_found(&request),
+        Ok(None) => crate::gateway::problems::not_found(&request),
         Err(error) => {
             tracing::error!(%error, "the page of the description cannot be served");
-            crate::gateway::serve::not_found(&request)
+            crate::gateway::problems::not_found(&request)
         }
     }
 }

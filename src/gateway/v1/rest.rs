@@ -1,6 +1,7 @@
 //! A request on its way from a route to a method.
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
@@ -10,6 +11,7 @@ use serde_json::Value as Json;
 use super::answer::Failure;
 use crate::dispatch::{Face, MethodError};
 use crate::gateway::caller::{Answered, Caller, Told};
+use crate::gateway::http_sockets::{AtWork, HttpSocket};
 use crate::gateway::serve::Surroundings;
 use crate::protocol::ErrorCode;
 
@@ -55,6 +57,21 @@ impl Rest {
         let caller = self.caller()?;
         let anonymous = caller.principal().name().is_none();
         self.answered(caller.call(method, payload, told).await, anonymous)
+    }
+
+    /// Counts the connection apart from now on: its request waits for something to happen.
+    ///
+    /// # Errors
+    /// If as many wait as may.
+    pub(super) fn wait_apart(&self) -> Result<Option<AtWork>, Failure> {
+        let Some(socket) = self.request.conn_data::<Arc<HttpSocket>>() else { return Ok(None) };
+        match socket.wait_apart() {
+            true => Ok(Some(socket.begin())),
+            false => {
+                let text = "too many requests wait already: see gateway.http_waiting_max";
+                Err(Failure::plain(503, "TOO_MANY_CONNECTIONS", text))
+            }
+        }
     }
 
     fn answered(&self, answered: Answered, anonymous: bool) -> Result<Json, Failure> {

@@ -26,6 +26,8 @@ pub(super) async fn call(
     if accept.is_some_and(|accept| accept.contains(stream::EVENTS)) {
         return stream::answer(rest, method, payload).await;
     }
+    let waits = method == "jobs:lease" && payload["waitMs"].as_u64().is_some_and(|ms| ms > 0);
+    let _apart = if waits { rest.wait_apart()? } else { None };
     let answer = rest.call(&method, &payload).await?;
     Ok(envelope(&rest.request, answer))
 }

@@ -21,6 +21,9 @@ const WAITING_MAX: usize = 256;
 /// A line that means nothing is sent this often, so that nobody on the way takes the connection for dead.
 const QUIET: Duration = Duration::from_secs(15);
 
+/// The head of the answer comes at the latest after this time; what fails until then has a status of its own.
+const HEAD: Duration = Duration::from_millis(250);
+
 type Result = std::result::Result<Json, Failure>;
 
 /// Calls a method and streams what it says. One that fails before it has said anything is answered as everywhere.
@@ -30,6 +33,7 @@ pub(super) async fn answer(
     method: String,
     payload: Json,
 ) -> std::result::Result<HttpResponse, Failure> {
+    let apart = rest.wait_apart()?;
     let (told, mut telling) = mpsc::channel(WAITING_MAX);
     let (done, mut result) = mpsc::channel::<Result>(1);
     let (alive, gone) = mpsc::channel::<()>(1);
@@ -48,8 +52,11 @@ pub(super) async fn answer(
             Some(Ok(data)) => return Ok(events(stream::iter([Ok(finished(Ok(data)))]))),
             None => Bytes::new(),
         },
+        // Whoever waits hears early that it is a stream.
+        () = tokio::time::sleep(HEAD) => Bytes::from_static(b":\n\n"),
     };
-    let state = (Some(first), telling, Some(result), gone);
+    // The connection counts as waiting as long as the stream lasts.
+    let state = (Some(first), telling, Some(result), (gone, apart));
     Ok(events(stream::unfold(state, |(first, mut telling, result, gone)| async {
         if let Some(first) = first {
             return Some((Ok(first), (None, telling, result, gone)));

@@ -11,10 +11,13 @@ mod shape;
 mod tell;
 mod work;
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 
 pub(super) use self::enqueue::{EnqueueParams, enqueued};
 pub use self::tell::tell_jobs;
+use super::kv::KeyRules;
 use super::namespace::Namespace;
 use super::topics::TopicDesk;
 use crate::auth::Principal;
@@ -38,6 +41,8 @@ pub(super) struct Desk {
     pub(super) topics: TopicDesk,
     /// Whether everybody may use the keys, for what comes with an acknowledgement.
     pub(super) kv_everyone: bool,
+    /// Who reaches which keys, for the same.
+    pub(super) kv_rules: Arc<KeyRules>,
 }
 
 impl Desk {

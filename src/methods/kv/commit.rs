@@ -10,7 +10,7 @@ use super::super::topics::{Announcement, TopicDesk};
 use super::place::{Place, Places, WRITE};
 use super::values::Encoding;
 use super::write::{Delete, Increment, Set, written};
-use super::{DELETE, WRITE as WRITE_KEYS, stored};
+use super::{DELETE, KeyAction, WRITE as WRITE_KEYS, stored};
 use crate::dispatch::{Context, MethodError};
 use crate::queue::{Deciding, Enqueued};
 use crate::store::{Check, Command, Commit, CommitOutcome, Condition};
@@ -95,6 +95,18 @@ impl Operation {
         }
     }
 
+    /// The key that it changes, or tells something under.
+    fn key(&self) -> Option<&str> {
+        match self {
+            Self::Set(set) => Some(set.key()),
+            Self::Delete(delete) => Some(delete.key()),
+            Self::Increment(increment) => Some(increment.key()),
+            Self::Expire(expire) => Some(&expire.key),
+            Self::Emit(emit) => Some(&emit.key),
+            Self::Publish(_) | Self::Enqueue(_) => None,
+        }
+    }
+
     /// The permission that it needs beside that to write.
     fn permission(&self) -> &'static str {
         match self {
@@ -170,6 +182,9 @@ pub(in crate::methods) async fn effects(
         if !open {
             return Err(MethodError::permission(permission));
         }
+        if let Some(key) = operation.key() {
+            desk.kv_rules.check(&ctx.principal(), key, KeyAction::Write)?;
+        }
     }
     let place = Place::Main(desk.queue.store().clone());
     let joint = Joint { topics: &desk.topics, jobs: Some(desk) };
@@ -228,6 +243,13 @@ pub(super) async fn commit(
         if !may {
             return Err(MethodError::permission(operation.permission()));
         }
+        if let Some(key) = operation.key() {
+            places.check(&ctx, key, KeyAction::Write)?;
+        }
+    }
+    for check in &params.checks {
+        // Whether a key has a version tells something of it.
+        places.check(&ctx, &check.key, KeyAction::Read)?;
     }
     let joint = Joint { topics: &topics, jobs: jobs.as_ref() };
     let Effects { commands, deciding } =

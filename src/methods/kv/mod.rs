@@ -4,16 +4,21 @@
 mod commit;
 mod place;
 mod read;
+mod rules;
 mod values;
 mod watch;
 mod write;
 
 pub(super) use self::commit::{Effects, Operation, effects};
 use self::place::Places;
+pub(super) use self::rules::{KeyAction, KeyRules};
+pub use self::rules::{KvAccess, KvNamespaceOptions};
 use super::jobs;
 use super::namespace::Namespace;
 use super::options::KvOptions;
 use super::topics::TopicDesk;
+use std::sync::Arc;
+
 use crate::dispatch::{MethodOptions, RegistryBuilder};
 use crate::store::{Key, Store};
 use crate::universes::Universes;
@@ -32,7 +37,8 @@ pub(super) fn add(
     (topics, jobs): (&TopicDesk, Option<&jobs::Desk>),
 ) {
     let everyone = options.everyone;
-    let places = Places { store: store.clone(), universes: universes.cloned(), everyone };
+    let rules = Arc::new(KeyRules::new(options));
+    let places = Places { store: store.clone(), universes: universes.cloned(), everyone, rules };
     let mut kv = Namespace { to, desk: &places, everyone };
     let about = MethodOptions::described;
     let watches_max = options.watches_max;

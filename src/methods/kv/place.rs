@@ -1,6 +1,9 @@
 //! Where keys lie: in the store, or in a universe that was forked from it.
 
+use std::sync::Arc;
+
 use super::super::errors;
+use super::{KeyAction, KeyRules};
 use crate::auth::Principal;
 use crate::dispatch::{Context, MethodError};
 use crate::protocol::ErrorCode;
@@ -18,6 +21,8 @@ pub(super) struct Places {
     pub(super) universes: Option<Universes>,
     /// Whether everybody may use the keys.
     pub(super) everyone: bool,
+    /// Who reaches which keys.
+    pub(super) rules: Arc<KeyRules>,
 }
 
 /// One of them.
@@ -33,6 +38,11 @@ impl Places {
     /// Whether a caller may do something with the keys themselves.
     pub(super) fn may(&self, principal: &Principal, permission: &str) -> bool {
         self.everyone || principal.may(permission)
+    }
+
+    /// Whether a caller may do that with a key.
+    pub(super) fn check(&self, ctx: &Context, key: &str, action: KeyAction) -> Result<(), MethodError> {
+        self.rules.check(&ctx.principal(), key, action)
     }
 
     /// The universe that is named, or the keys themselves. Whoever names one needs the permission for it.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::place::{Places, READ};
-use super::{stored, values};
+use super::{KeyAction, stored, values};
 use crate::dispatch::{Context, MethodError};
 use crate::store::Page;
 
@@ -31,6 +31,7 @@ pub(super) struct OneKey {
 /// The entry, or null.
 pub(super) async fn get(ctx: Context, places: Places, params: OneKey) -> Result<Json, MethodError> {
     let place = places.get(&ctx, params.universe.as_deref(), READ)?;
+    places.check(&ctx, &params.key, KeyAction::Read)?;
     let (view, key) = (place.view().await?, stored(&params.key));
     Ok(view.get(&key).map_or(Json::Null, |entry| values::entry(&key, entry, view.now_ms(), true)))
 }
@@ -38,6 +39,7 @@ pub(super) async fn get(ctx: Context, places: Places, params: OneKey) -> Result<
 /// The time that is left, in milliseconds.
 pub(super) async fn ttl(ctx: Context, places: Places, params: OneKey) -> Result<Json, MethodError> {
     let view = places.get(&ctx, params.universe.as_deref(), READ)?.view().await?;
+    places.check(&ctx, &params.key, KeyAction::Read)?;
     Ok(match view.get(&stored(&params.key)) {
         None => json!({ "exists": false, "ttlMs": null }),
         Some(entry) if entry.expires_at == 0 => json!({ "exists": true, "ttlMs": null }),
@@ -74,6 +76,8 @@ pub(super) async fn scan(ctx: Context, places: Places, params: Scan) -> Result<J
     };
     let limit = params.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
     let page = view.page(stored(&params.prefix).as_ref(), &start, limit, usize::MAX);
+    // Keys of others are passed over: a page may be short, and there is a cursor as long as more may come.
+    let page = places.rules.readable(&ctx.principal(), page);
     let (entries, cursor) = written(page, view.now_ms(), !params.keys_only);
     Ok(json!({ "entries": entries, "cursor": cursor, "revision": view.revision() }))
 }

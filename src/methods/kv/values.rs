@@ -100,7 +100,7 @@ pub(super) fn change(change: &Change) -> Json {
             ("delete", None)
         }
         Change::Expire { expires_at, .. } => ("expire", Some(*expires_at)),
-        Change::Clear => ("clear", None),
+        Change::Clear { .. } => ("clear", None),
         Change::Emit { data, .. } => {
             put_value(data, &mut object);
             ("emit", None)

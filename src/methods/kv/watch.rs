@@ -13,7 +13,7 @@ use super::read::{LIMIT, LIMIT_MAX, written};
 use super::{CHANGES, ENDED, READ, stored, values};
 use crate::dispatch::{Context, MethodError, SendError, Starling};
 use crate::protocol::ErrorCode;
-use crate::store::{Changes, Position, Watch, WatchError};
+use crate::store::{Change, Changes, Position, Watch, WatchError};
 
 /// Parameters of `kv:watch`.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -61,7 +61,8 @@ pub(super) fn watch(
     let mut answer = json!({ "watch": number, "position": watch.position().to_string() });
     if let Some(view) = watch.snapshot() {
         let limit = params.limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
-        let (entries, cursor) = written(view.page(&prefix, b"", limit, usize::MAX), view.now_ms(), true);
+        let page = places.rules.readable(&ctx.principal(), view.page(&prefix, b"", limit, usize::MAX));
+        let (entries, cursor) = written(page, view.now_ms(), true);
         answer["entries"] = entries.into();
         answer["cursor"] = cursor.into();
     }
@@ -116,7 +117,16 @@ async fn tell(ctx: Context, places: Places, mut watch: Watch, number: u64, ended
             return;
         }
         let sent = match next {
-            Ok(changes) => notify(&starling, number, &changes),
+            Ok(mut changes) => {
+                let principal = starling.principal();
+                let mine =
+                    |change: &Change| change.key().is_none_or(|key| places.rules.may_read(&principal, key));
+                changes.changes.retain(mine);
+                if changes.changes.is_empty() {
+                    continue;
+                }
+                notify(&starling, number, &changes)
+            }
             Err(reason) => {
                 let _ = end(&starling, number, &watch, word(&reason));
                 leave(&starling, number);

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::place::{Places, WRITE};
-use super::stored;
 use super::values::Encoding;
+use super::{KeyAction, stored};
 use crate::dispatch::{Context, MethodError};
 use crate::store::{Command, Condition, Expiry, Outcome};
 
@@ -33,6 +33,11 @@ pub(in crate::methods) struct Set {
 }
 
 impl Set {
+    /// The key that it changes.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
     pub(super) fn command(self, now_ms: u64) -> Result<Command, String> {
         let value = self.encoding.read(&self.value).map_err(|text| format!("/value: {text}"))?;
         let expiry = match (self.ttl_ms, self.keep_ttl) {
@@ -49,6 +54,7 @@ impl Set {
 
 /// Whether it was done, and the version that the key has.
 pub(super) async fn set(ctx: Context, places: Places, params: Set) -> Result<Json, MethodError> {
+    places.check(&ctx, params.key(), KeyAction::Write)?;
     let place = places.get(&ctx, params.universe.as_deref(), WRITE)?;
     let command = params.command(place.now_ms()).map_err(|text| MethodError::invalid([text]))?;
     place.run(command).await.map(|outcome| written(&outcome, "done"))
@@ -67,6 +73,11 @@ pub(in crate::methods) struct Delete {
 }
 
 impl Delete {
+    /// The key that it changes.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
     pub(super) fn command(self) -> Command {
         let condition = self.if_version.map_or(Condition::Always, Condition::IfVersion);
         Command::Delete { key: stored(&self.key), condition }
@@ -75,6 +86,7 @@ impl Delete {
 
 /// Whether the key was there and is gone.
 pub(super) async fn delete(ctx: Context, places: Places, params: Delete) -> Result<Json, MethodError> {
+    places.check(&ctx, params.key(), KeyAction::Write)?;
     let place = places.get(&ctx, params.universe.as_deref(), WRITE)?;
     place.run(params.command()).await.map(|outcome| written(&outcome, "deleted"))
 }
@@ -92,6 +104,11 @@ pub(in crate::methods) struct Increment {
 }
 
 impl Increment {
+    /// The key that it changes.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
     pub(super) fn command(self) -> Command {
         Command::Increment { key: stored(&self.key), by: self.by.unwrap_or(1), json: true }
     }
@@ -99,6 +116,7 @@ impl Increment {
 
 /// The sum.
 pub(super) async fn increment(ctx: Context, places: Places, params: Increment) -> Result<Json, MethodError> {
+    places.check(&ctx, params.key(), KeyAction::Write)?;
     let place = places.get(&ctx, params.universe.as_deref(), WRITE)?;
     place.run(params.command()).await.map(|outcome| written(&outcome, "done"))
 }

@@ -81,7 +81,7 @@ impl StoreLedger {
                 };
                 hub.came(topic, offset, value.as_bytes());
             }
-            Change::Clear => self.begin_anew(hub).await,
+            Change::Clear { .. } => self.begin_anew(hub).await,
             Change::Delete { .. } | Change::Expire { .. } | Change::Emit { .. } => {}
         }
     }

@@ -8,7 +8,6 @@ mod reads;
 mod recheck;
 mod subscribe;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, OnceLock, Weak};
@@ -22,7 +21,7 @@ pub(super) use publish::Announcement;
 pub(super) use subscribe::confirm_later;
 
 use crate::auth::Principal;
-use crate::base::TokenBucket;
+use crate::base::{BoundedTable, TokenBucket};
 use crate::dispatch::{Client, Context, IntoReply, MethodError, MethodOptions, RegistryBuilder};
 use crate::hub::Hub;
 use crate::protocol::ErrorCode;
@@ -38,7 +37,7 @@ pub struct TopicDesk {
     rates: Arc<Mutex<Rates>>,
 }
 
-type Rates = HashMap<(Box<str>, Client), TokenBucket>;
+type Rates = BoundedTable<(Box<str>, Client), TokenBucket>;
 
 /// Who may stay subscribed to topics that are had by a method of their own.
 struct Guard {
@@ -55,7 +54,12 @@ impl fmt::Debug for Guard {
 impl TopicDesk {
     /// For the topics of a hub.
     pub fn new(hub: &Hub) -> Self {
-        Self { hub: hub.clone(), shared: Arc::default(), guards: Arc::default(), rates: Arc::default() }
+        Self {
+            hub: hub.clone(),
+            shared: Arc::default(),
+            guards: Arc::default(),
+            rates: Arc::new(Mutex::new(Rates::new(publish::RATES_MAX))),
+        }
     }
 
     /// The sessions of the server. Once, before the first request.

@@ -81,11 +81,9 @@ fn take_turn(ctx: &Context, desk: &TopicDesk, namespace: &Namespace) -> Result<(
         // Each request over HTTP is another peer; whoever sends it is not.
         let client = Client::of(&ctx.principal(), ctx.starling().address());
         let mut rates = desk.rates.lock();
-        if rates.len() >= RATES_MAX {
-            rates.retain(|_, bucket| bucket.full_in_ms(now_ms) > 0);
-        }
-        let bucket = rates.entry((namespace.name().into(), client));
-        let taken = bucket.or_insert_with(|| TokenBucket::new(rate, rate, now_ms)).take(now_ms);
+        let fresh = || TokenBucket::new(rate, rate, now_ms);
+        let key = (namespace.name().into(), client);
+        let taken = rates.entry(&key, fresh, |bucket| bucket.full_in_ms(now_ms) == 0).take(now_ms);
         return taken.map_err(|retry_after_ms| too_fast(retry_after_ms, rate));
     }
     let taken = ctx.starling().extensions().with(|rates: &mut Rates| {
@@ -95,8 +93,9 @@ fn take_turn(ctx: &Context, desk: &TopicDesk, namespace: &Namespace) -> Result<(
     taken.map_err(|retry_after_ms| too_fast(retry_after_ms, rate))
 }
 
-/// Callers over HTTP that are remembered; beyond them, those who have waited long enough are forgotten.
-const RATES_MAX: usize = 100_000;
+/// Callers over HTTP that are remembered; beyond them, those who have waited long enough are forgotten, and whoever is
+/// new shares with others.
+pub(super) const RATES_MAX: usize = 100_000;
 
 fn too_fast(retry_after_ms: u64, rate: u64) -> MethodError {
     MethodError::from(ErrorCode::RateLimitExceeded)

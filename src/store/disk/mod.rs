@@ -1,6 +1,7 @@
 //! The seam to the disk: everything that the store asks of a file system, so that tests can lose power,
 //! fill the disk and fail a flush at any moment.
 
+pub(super) mod private;
 mod real;
 
 use std::fmt::Debug;
@@ -16,6 +17,14 @@ pub trait Disk: Send + Sync + Debug + 'static {
     /// # Errors
     /// As the system has it, here and below.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes the rights of other users away from a data directory and the files in it. Says whether there were any.
+    ///
+    /// # Errors
+    /// If they cannot be changed.
+    fn close_to_others(&self, _directory: &Path) -> io::Result<bool> {
+        Ok(false)
+    }
     /// The files of a directory, in no order.
     ///
     /// # Errors

@@ -1,11 +1,11 @@
 //! The disk of the machine.
 
 use std::fmt::Debug;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::{AppendFile, Disk};
+use super::{AppendFile, Disk, private};
 
 /// The file system of the machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,7 +16,11 @@ struct RealFile(File);
 
 impl Disk for RealDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        private::make_dir(path)
+    }
+
+    fn close_to_others(&self, directory: &Path) -> io::Result<bool> {
+        private::close_to_others(directory)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
@@ -28,7 +32,7 @@ impl Disk for RealDisk {
     }
 
     fn append(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let file = private::options().read(true).append(true).create(true).open(path)?;
         Ok(Box::new(RealFile(file)))
     }
 
@@ -45,7 +49,7 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Send + Sync + Debug>> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        let file = private::options().write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Box::new(file)),
             Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),

@@ -52,6 +52,8 @@ struct Line<'a> {
     #[serde(default)]
     expired: bool,
     #[serde(borrow, default)]
+    keep: Vec<Cow<'a, str>>,
+    #[serde(borrow, default)]
     ops: Vec<Op<'a>>,
 }
 
@@ -71,6 +73,8 @@ struct Op<'a> {
     exp: u64,
     #[serde(default)]
     expired: bool,
+    #[serde(borrow, default)]
+    keep: Vec<Cow<'a, str>>,
 }
 
 /// The number of the first record, by the first line of a segment.
@@ -87,11 +91,11 @@ pub(super) fn header(json: &[u8]) -> Result<u64, DecodeError> {
 pub(super) fn record(json: &[u8]) -> Result<Committed, DecodeError> {
     let line: Line<'_> =
         serde_json::from_slice(json).map_err(|error| DecodeError::Shape(error.to_string()))?;
-    let Line { seq, at, cmd, key, kenc, value, enc, exp, expired, ops } = line;
+    let Line { seq, at, cmd, key, kenc, value, enc, exp, expired, keep, ops } = line;
     let changes = match cmd {
         "MULTI" => ops.into_iter().map(change).collect::<Result<Vec<_>, _>>()?,
         "NOOP" => Vec::new(),
-        _ => vec![change(Op { cmd, key, kenc, value, enc, exp, expired })?],
+        _ => vec![change(Op { cmd, key, kenc, value, enc, exp, expired, keep })?],
     };
     Ok(Committed { revision: seq, at, changes: changes.into() })
 }
@@ -106,7 +110,9 @@ fn change(op: Op<'_>) -> Result<Change, DecodeError> {
         "SET" => Change::Put { key, value: value(&op.value, op.enc)?, expires_at: op.exp },
         "DEL" => Change::Delete { key, expired: op.expired },
         "EXPIRE" => Change::Expire { key, expires_at: op.exp },
-        "CLEAR" => Change::Clear,
+        "CLEAR" => {
+            Change::Clear { keep: op.keep.iter().map(|family| Key::from(family.as_bytes())).collect() }
+        }
         "EMIT" => Change::Emit { channel: key, data: value(&op.value, op.enc)? },
         other => return Err(DecodeError::Shape(format!("unknown cmd {other:?}"))),
     })

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::store::change::{Change, Committed};
-use crate::store::value::{Value, ValueKind};
+use crate::store::value::{Key, Value, ValueKind};
 
 /// Appends the record of a commit. It ends with a line feed and holds no other.
 pub(crate) fn encode(committed: &Committed, to: &mut Vec<u8>) {
@@ -53,7 +53,10 @@ fn fields(change: &Change, to: &mut Vec<u8>) {
             keyed(b"\"cmd\":\"EXPIRE\"", key, to);
             expiry(*expires_at, to);
         }
-        Change::Clear => to.extend_from_slice(b"\"cmd\":\"CLEAR\""),
+        Change::Clear { keep } => {
+            to.extend_from_slice(b"\"cmd\":\"CLEAR\"");
+            kept(keep, to);
+        }
         Change::Emit { channel, data } => {
             keyed(b"\"cmd\":\"EMIT\"", channel, to);
             with_value(data, to);
@@ -70,6 +73,17 @@ fn keyed(command: &[u8], key: &[u8], to: &mut Vec<u8>) {
             base64(key, to);
             to.extend_from_slice(b",\"kenc\":\"b64\"");
         }
+    }
+}
+
+/// The families that a CLEAR keeps. They are names that programs chose, so they are text.
+fn kept(keep: &[Key], to: &mut Vec<u8>) {
+    for (index, family) in keep.iter().enumerate() {
+        to.extend_from_slice(if index == 0 { b",\"keep\":[" } else { b"," });
+        string(&String::from_utf8_lossy(family), to);
+    }
+    if !keep.is_empty() {
+        to.push(b']');
     }
 }
 

@@ -38,10 +38,17 @@ fn records_look_as_the_format_says() {
             r#""cmd":"DEL","key":"a","expired":true"#,
         ),
         (vec![Change::Expire { key: b"a"[..].into(), expires_at: 9 }], r#""cmd":"EXPIRE","key":"a","exp":9"#),
-        (vec![Change::Clear], r#""cmd":"CLEAR""#),
+        (vec![Change::Clear { keep: [].into() }], r#""cmd":"CLEAR""#),
+        (
+            vec![Change::Clear { keep: [b"auth:"[..].into(), b"rbac:"[..].into()].into() }],
+            r#""cmd":"CLEAR","keep":["auth:","rbac:"]"#,
+        ),
         (vec![], r#""cmd":"NOOP""#),
         (
-            vec![Change::Clear, Change::Emit { channel: b"t"[..].into(), data: Value::json(&b"1"[..]) }],
+            vec![
+                Change::Clear { keep: [].into() },
+                Change::Emit { channel: b"t"[..].into(), data: Value::json(&b"1"[..]) },
+            ],
             r#""cmd":"MULTI","ops":[{"cmd":"CLEAR"},{"cmd":"EMIT","key":"t","value":"1","enc":"json"}]"#,
         ),
     ];

@@ -20,6 +20,7 @@ pub use error::ObjectsError;
 
 use self::cache::Cache;
 use self::pack::{pack, unpack};
+use super::disk::private;
 use crate::universe::ContentId;
 
 /// The file in the data directory.
@@ -272,6 +273,14 @@ impl Objects {
 }
 
 fn open(path: &Path) -> Result<Database, redb::Error> {
+    // The library would make a file that everybody can read; one that is empty it takes for new.
+    private::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(redb::Error::Io)?;
     Ok(Database::builder().set_cache_size(PAGES_BYTES).create(path)?)
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::disk::{self, RealDisk};
+use super::super::disk::{self, RealDisk, private};
 use super::super::log;
 use super::super::manifest::{self, Manifest, ManifestError};
 use super::super::objects::{self, Objects};
@@ -260,7 +260,7 @@ fn recover(directory: &Path) -> Result<Recovered, ToolError> {
 
 /// Makes a directory, or takes one that is empty.
 fn make_empty(directory: &Path) -> Result<(), ToolError> {
-    fs::create_dir_all(directory).map_err(ToolError::io(directory, "made"))?;
+    private::make_dir(directory).map_err(ToolError::io(directory, "made"))?;
     let mut entries = fs::read_dir(directory).map_err(ToolError::io(directory, "read"))?;
     match entries.next() {
         None => Ok(()),
@@ -285,7 +285,8 @@ fn files_of(directory: &Path) -> Result<Vec<PathBuf>, ToolError> {
 /// Copies the first bytes of a file and brings them to the disk.
 fn copy(from: &Path, to: &Path, bytes: u64) -> Result<(), ToolError> {
     let source = File::open(from).map_err(ToolError::io(from, "opened"))?;
-    let mut target = File::create_new(to).map_err(ToolError::io(to, "made"))?;
+    let mut target =
+        private::options().write(true).create_new(true).open(to).map_err(ToolError::io(to, "made"))?;
     let mut limited = io::Read::take(source, bytes);
     io::copy(&mut limited, &mut target).and_then(|_| target.sync_all()).map_err(ToolError::io(to, "written"))
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+pub use super::disk::private::make_dir as make_data_dir;
 pub use backup::{
     BackedUpFile, Backup, ListedBackup, create_backup, list_backups, restore_backup, verify_backup,
 };

@@ -1,8 +1,12 @@
 //! Commands about keys, whatever lies under them.
 
+use std::sync::Arc;
+
 use super::super::answer::Answers;
 use super::super::glob;
+use super::super::port::Port;
 use super::super::request::Args;
+use super::super::scan;
 use super::strings::in_future;
 use super::{Planned, Render, Seen, integer};
 use crate::store::{Command, Entry};
@@ -12,7 +16,7 @@ const SCAN_COUNT: usize = 10;
 const SCAN_COUNT_MAX: usize = 100_000;
 
 pub(super) fn dbsize(seen: &Seen<'_>, _: Args<'_>, to: &mut Answers) {
-    to.integer(seen.view.len() as i64);
+    to.integer(seen.keyspace.len(seen.view) as i64);
 }
 
 pub(super) fn exists(seen: &Seen<'_>, args: Args<'_>, to: &mut Answers) {
@@ -43,7 +47,7 @@ pub(super) fn kind(seen: &Seen<'_>, args: Args<'_>, to: &mut Answers) {
 
 pub(super) fn keys(seen: &Seen<'_>, args: Args<'_>, to: &mut Answers) {
     let pattern = args.get(1);
-    let entries = seen.view.prefix(glob::literal_prefix(pattern));
+    let entries = seen.keyspace.prefix(seen.view, glob::literal_prefix(pattern));
     let fitting: Vec<&[u8]> = entries.map(|(key, _)| key).filter(|key| glob::fits(pattern, key)).collect();
     to.array(fitting.len());
     fitting.iter().for_each(|key| to.bulk(key));
@@ -56,19 +60,11 @@ pub(super) fn scan(seen: &Seen<'_>, args: Args<'_>, to: &mut Answers) {
         Err(text) => return to.error(&text),
     };
     let ScanOptions { cursor, pattern, count, strings } = options;
-    let start = match cursor {
-        0 => Vec::new(),
-        number => match seen.port.cursors.get(number) {
-            Some(key) => key,
-            None => return to.error("ERR invalid cursor: too many scans, or the server was started again"),
-        },
-    };
-    let page = seen.view.page(glob::literal_prefix(pattern), &start, count, usize::MAX);
-    let next = page.next.map_or(0, |key| seen.port.cursors.put(key));
-    let fitting: Vec<&Vec<u8>> =
-        page.entries.iter().map(|(key, _)| key).filter(|key| strings && glob::fits(pattern, key)).collect();
+    let page = scan::page(seen, cursor, glob::literal_prefix(pattern), count);
+    let fitting: Vec<&[u8]> =
+        page.keys.into_iter().filter(|key| strings && glob::fits(pattern, key)).collect();
     to.array(2);
-    to.bulk(next.to_string().as_bytes());
+    to.bulk(page.next.to_string().as_bytes());
     to.array(fitting.len());
     fitting.iter().for_each(|key| to.bulk(key));
 }
@@ -145,12 +141,13 @@ pub(super) fn persist(args: Args<'_>, _: u64) -> Result<Planned, String> {
     Ok(Planned::one(Command::Expire { key: args.get(1).into(), at: None }, Render::Persisted))
 }
 
-pub(super) fn flush(args: Args<'_>, _: u64) -> Result<Planned, String> {
+/// FLUSHALL [SYNC | ASYNC]: what it asks of the store behind a port.
+pub(in super::super) fn flush(args: Args<'_>) -> Result<impl FnOnce(&Port) -> Planned + use<>, String> {
     let option = args.get(1).to_ascii_uppercase();
     if args.len() > 2 || !matches!(option.as_slice(), b"" | b"SYNC" | b"ASYNC") {
         return Err("ERR syntax error".to_owned());
     }
-    Ok(Planned::one(Command::Clear, Render::Ok))
+    Ok(|port: &Port| Planned::one(Command::Clear { keep: Arc::clone(&port.spared) }, Render::Ok))
 }
 
 /// When a time of SET, SETEX or GETEX is over, in milliseconds since the Unix epoch.

@@ -4,6 +4,8 @@ pub(super) mod about;
 mod keys;
 mod strings;
 
+pub(super) use keys::flush;
+
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -11,7 +13,7 @@ use super::answer::Answers;
 use super::info;
 use super::port::Port;
 use super::request::{self, Args};
-use crate::store::{Command, Commit, Entry, Outcome, Refusal, View, Work};
+use crate::store::{Command, Commit, Entry, Keyspace, Outcome, Refusal, View, Work};
 
 /// A command as clients know it.
 pub(super) struct Spec {
@@ -32,6 +34,8 @@ pub(super) enum Kind {
     /// Asks something of the store. Times are counted from the second argument, in milliseconds since the
     /// Unix epoch.
     Write(fn(Args<'_>, u64) -> Result<Planned, String>),
+    /// Deletes all keys that the port may delete.
+    Flush,
     /// Has to do with the connection.
     Session(Session),
 }
@@ -62,6 +66,8 @@ pub(super) enum Session {
 #[derive(Clone, Copy)]
 pub(super) struct Seen<'a> {
     pub(super) view: &'a View,
+    /// Which of its keys the peer sees.
+    pub(super) keyspace: Keyspace,
     pub(super) port: &'a Port,
 }
 
@@ -190,7 +196,7 @@ pub(super) const COMMANDS: &[Spec] = &[
     session("multi", 1, Session::Multi),
     session("exec", 1, Session::Exec),
     session("discard", 1, Session::Discard),
-    session("watch", -2, Session::Watch),
+    Spec { name: "watch", arity: -2, kind: Kind::Session(Session::Watch), keys: ALL },
     session("unwatch", 1, Session::Unwatch),
     session("save", 1, Session::Save),
     session("bgsave", -1, Session::BgSave),
@@ -226,8 +232,8 @@ pub(super) const COMMANDS: &[Spec] = &[
     write("expireat", -3, ONE, keys::expireat),
     write("pexpireat", -3, ONE, keys::pexpireat),
     write("persist", 2, ONE, keys::persist),
-    write("flushdb", -1, NONE, keys::flush),
-    write("flushall", -1, NONE, keys::flush),
+    Spec { name: "flushdb", arity: -1, kind: Kind::Flush, keys: NONE },
+    Spec { name: "flushall", arity: -1, kind: Kind::Flush, keys: NONE },
 ];
 
 /// The longest name of a command.
@@ -251,6 +257,17 @@ impl Spec {
         matches!(self.name, "keys" | "mget" | "scan" | "info")
     }
 
+    /// The keys among the parts of a request.
+    pub(super) fn keys<'a>(&self, args: Args<'a>) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let (first, last, step) = self.keys;
+        // A negative last counts from the end.
+        let end = if last < 0 { args.len() as i64 + last } else { last };
+        (first..=end)
+            .step_by(step.max(1) as usize)
+            .filter(move |_| step > 0)
+            .map(move |at| args.get(at as usize))
+    }
+
     /// Whether it may have this many parts.
     pub(super) fn takes(&self, parts: usize) -> bool {
         let parts = parts as i64;
@@ -261,7 +278,7 @@ impl Spec {
     pub(super) fn describe(&self, to: &mut Answers) {
         let flag = match self.kind {
             Kind::Read(_) => "readonly",
-            Kind::Write(_) => "write",
+            Kind::Write(_) | Kind::Flush => "write",
             Kind::Session(_) => "fast",
         };
         let (first, last, step) = self.keys;

@@ -10,6 +10,7 @@ mod batch;
 mod client;
 mod commands;
 mod connection;
+mod cursors;
 mod glob;
 mod guest;
 mod http;

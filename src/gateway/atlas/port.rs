@@ -7,6 +7,7 @@ use std::time::Duration;
 use prometheus::{Histogram, IntCounter};
 
 use super::commands::COMMANDS;
+use super::cursors::Cursors;
 use super::options::AtlasOptions;
 use crate::auth::Accounts;
 use crate::store::{Key, Keyspace, Store, reserved};
@@ -20,6 +21,7 @@ pub(super) struct Port {
     pub(super) accounts: Option<Accounts>,
     /// Which keys those see who have not said whose account they are.
     pub(super) keyspace: Keyspace,
+    pub(super) cursors: Cursors,
     /// What a FLUSHALL leaves.
     pub(super) spared: Arc<[Key]>,
     /// Whether somebody has spoken HTTP and it was logged.
@@ -58,6 +60,7 @@ impl Port {
             accounts: accounts.filter(|_| options.accounts),
             options,
             keyspace,
+            cursors: Cursors::default(),
             spared: if keyspace == Keyspace::Application { reserved() } else { Arc::new([]) },
             http_told: AtomicBool::new(false),
             clients: AtomicUsize::new(0),

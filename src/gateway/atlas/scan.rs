@@ -4,7 +4,7 @@
 //! are less. Keys that are deleted meanwhile move those behind them forward, by one each at most. So the cursor is the
 //! rank plus the number of keys ever deleted (above the bits that tell those apart), and whoever goes on with it begins as many keys earlier as were deleted
 //! since: a key that is there all the time is seen, some may be seen twice. That is what Redis promises; nothing has to
-//! be remembered for it, whoever scans at the same time.
+//! be remembered for it, whoever scans at the same time. The keys of recent cursors are, so that few scans see any twice.
 
 use super::commands::Seen;
 use crate::store::RESERVED;
@@ -26,8 +26,9 @@ pub(super) fn page<'a>(seen: &Seen<'a>, cursor: u64, prefix: &[u8], count: usize
     let first = view.rank(prefix);
     let last = first + view.count(prefix);
     let place = usize::try_from((cursor >> DELETED_BITS).saturating_sub(deleted)).unwrap_or(usize::MAX);
-    let at = if cursor == 0 { first } else { place.clamp(first, last) };
-    let again = if cursor == 0 { 0 } else { deleted.wrapping_sub(cursor) & DELETED_MASK };
+    let exact = seen.port.cursors.get(cursor).map(|key| view.rank(&key));
+    let at = if cursor == 0 { first } else { exact.unwrap_or(place).clamp(first, last) };
+    let again = if cursor == 0 || exact.is_some() { 0 } else { deleted.wrapping_sub(cursor) & DELETED_MASK };
     let mut left = count.saturating_add(again as usize);
     let (mut keys, mut rank) = (Vec::new(), at);
     while rank < last && left > 0 {
@@ -55,5 +56,10 @@ pub(super) fn page<'a>(seen: &Seen<'a>, cursor: u64, prefix: &[u8], count: usize
     // A place behind the first key: never 0.
     let next =
         if rank >= last { 0 } else { (rank as u64 + deleted) << DELETED_BITS | deleted & DELETED_MASK };
+    if next != 0
+        && let Some((key, _)) = view.from_rank(rank).next()
+    {
+        seen.port.cursors.put(next, key.to_vec());
+    }
     ScanPage { keys, next }
 }

@@ -14,6 +14,11 @@ use crate::store::RESERVED;
 const DELETED_BITS: u32 = 12;
 const DELETED_MASK: u64 = (1 << DELETED_BITS) - 1;
 
+/// Whether a cursor can have been given: it counts at least the deletions that its low bits tell.
+pub(super) fn is_cursor(cursor: u64) -> bool {
+    cursor >> DELETED_BITS >= cursor & DELETED_MASK
+}
+
 /// Some keys, and the cursor behind them; 0 if they were the last.
 pub(super) struct ScanPage<'a> {
     pub(super) keys: Vec<&'a [u8]>,

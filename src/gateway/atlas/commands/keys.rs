@@ -60,6 +60,9 @@ pub(super) fn scan(seen: &Seen<'_>, args: Args<'_>, to: &mut Answers) {
         Err(text) => return to.error(&text),
     };
     let ScanOptions { cursor, pattern, count, strings } = options;
+    if !scan::is_cursor(cursor) {
+        return to.error("ERR invalid cursor");
+    }
     let page = scan::page(seen, cursor, glob::literal_prefix(pattern), count);
     let fitting: Vec<&[u8]> =
         page.keys.into_iter().filter(|key| strings && glob::fits(pattern, key)).collect();
